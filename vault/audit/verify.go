@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -82,12 +81,4 @@ func (c Chain) follow(r Record) (Chain, error) {
 		return Chain{}, ErrTime
 	}
 	return Chain{replica: c.replica, next: c.next + 1, head: LeafHash(r.Body), last: e.Time}, nil
-}
-
-// notBefore returns t, or floor where t is earlier.
-func notBefore(t, floor time.Time) time.Time {
-	if t.Before(floor) {
-		return floor
-	}
-	return t
 }
