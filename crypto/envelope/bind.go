@@ -34,9 +34,9 @@ func appendString[S string | []byte](dst []byte, s S) []byte {
 // and then those bytes, the most significant first.
 func appendLength(dst []byte, x uint64) []byte {
 	n := max(1, (bits.Len64(x)+7)/8)
-	dst = append(dst, byte(n))
+	dst = append(dst, byte(n&0xff))
 	for i := n - 1; i >= 0; i-- {
-		dst = append(dst, byte(x>>(8*i)))
+		dst = append(dst, byte(x>>(8*i)&0xff))
 	}
 	return dst
 }

@@ -28,10 +28,14 @@ func TestBindIsTheEncodingOfTupleHash(t *testing.T) {
 		t.Run(sample.name, func(t *testing.T) {
 			first, rest := decodeTuple(t, sample.tuple)
 			h := sha3.NewCSHAKE128([]byte("TupleHash"), []byte(sample.custom))
-			h.Write(envelope.Bind(string(first), rest...))
-			h.Write([]byte{0x01, 0x00, 0x02}) // right_encode(256), SP 800-185 §2.3.1
+			rightEncode256 := []byte{0x01, 0x00, 0x02} // SP 800-185 §2.3.1
+			if _, err := h.Write(append(envelope.Bind(string(first), rest...), rightEncode256...)); err != nil {
+				t.Fatal(err)
+			}
 			digest := make([]byte, 32)
-			h.Read(digest)
+			if _, err := h.Read(digest); err != nil {
+				t.Fatal(err)
+			}
 			if got := hex.EncodeToString(digest); got != sample.digest {
 				t.Errorf("TupleHash128 = %s, want %s", got, sample.digest)
 			}
