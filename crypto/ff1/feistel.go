@@ -2,7 +2,6 @@ package ff1
 
 import (
 	"crypto/aes"
-	"crypto/cipher"
 	"encoding/binary"
 	"math"
 	"math/bits"
@@ -50,32 +49,32 @@ func split(x uint64, digits int, tweak []byte) (feistel, error) {
 }
 
 // absorb runs the PRF's CBC-MAC over everything that is the same in all rounds: P and Q without its last bytes.
-func (f *feistel) absorb(block cipher.Block, buf *buffer, tweak []byte) {
+func (f *feistel) absorb(encrypt aesBlock, buf *buffer, tweak []byte) {
 	// Step 5: P = [1] ‖ [2] ‖ [1] ‖ [radix]³ ‖ [10] ‖ [u mod 256] ‖ [n]⁴ ‖ [t]⁴.
 	binary.BigEndian.PutUint64(buf[:8], 1<<56|2<<48|1<<40|radix<<16|rounds<<8|uint64(f.u))
 	binary.BigEndian.PutUint64(buf[8:], uint64(f.u+f.v)<<32|uint64(len(tweak)))
-	block.Encrypt(buf[:], buf[:])
+	encrypt(buf)
 
 	// Step 6.i: Q = T ‖ [0]^((−t−b−1) mod 16) ‖ [i] ‖ [NUM(B)]^b. First the whole blocks of T.
 	for len(tweak) >= aes.BlockSize {
 		xorInto(buf, tweak[:aes.BlockSize])
-		block.Encrypt(buf[:], buf[:])
+		encrypt(buf)
 		tweak = tweak[aes.BlockSize:]
 	}
 	xorInto(buf, tweak)
 	// What is left of T shares the last block with [i] ‖ [NUM(B)] if all fit; else zeros fill its block up.
 	if len(tweak)+1+f.bytes > aes.BlockSize {
-		block.Encrypt(buf[:], buf[:])
+		encrypt(buf)
 	}
 	f.hi, f.lo = binary.BigEndian.Uint64(buf[:8]), binary.BigEndian.Uint64(buf[8:])
 }
 
 // y returns the round value y modulo m, for round i and the half that the round function reads.
-func (f *feistel) y(block cipher.Block, buf *buffer, i, half, m uint64) uint64 {
+func (f *feistel) y(encrypt aesBlock, buf *buffer, i, half, m uint64) uint64 {
 	// Step 6.ii: R = PRF(P ‖ Q), of which the last block is still to do.
 	binary.BigEndian.PutUint64(buf[:8], f.hi)
 	binary.BigEndian.PutUint64(buf[8:], f.lo^i<<(8*f.bytes)^half)
-	block.Encrypt(buf[:], buf[:])
+	encrypt(buf)
 	// Step 6.iii: S is the first d bytes of R; as d is at most 16, nothing follows R.
 	// Step 6.iv: y = NUM(S).
 	s := binary.BigEndian.Uint64(buf[:8])

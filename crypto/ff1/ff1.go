@@ -12,7 +12,6 @@ package ff1
 
 import (
 	"crypto/aes"
-	"crypto/cipher"
 	"errors"
 	"math"
 	"sync"
@@ -41,9 +40,14 @@ var (
 
 // Cipher is FF1 for radix 10 under one AES key. It is safe for concurrent use.
 type Cipher struct {
-	block   cipher.Block
+	// The block cipher is held as a function, because fmt never looks into one: "%s" of a struct with a cipher.Block in
+	// it prints the expanded key.
+	aes     aesBlock
 	buffers sync.Pool // of *buffer
 }
+
+// aesBlock encrypts one AES block in place.
+type aesBlock func(*buffer)
 
 // buffer is one AES block. It comes from a pool because what goes through an interface method escapes to the heap.
 type buffer [aes.BlockSize]byte
@@ -59,7 +63,10 @@ func New(key []byte) (*Cipher, error) {
 	if err != nil {
 		return nil, ErrKey
 	}
-	return &Cipher{block: block, buffers: sync.Pool{New: func() any { return new(buffer) }}}, nil
+	return &Cipher{
+		aes:     func(b *buffer) { block.Encrypt(b[:], b[:]) },
+		buffers: sync.Pool{New: func() any { return new(buffer) }},
+	}, nil
 }
 
 // Encrypt returns FF1.Encrypt(K, T, X) for the number x of so many decimal digits, SP 800-38G Algorithm 7.
@@ -69,12 +76,12 @@ func (c *Cipher) Encrypt(x uint64, digits int, tweak []byte) (uint64, error) {
 		return 0, err
 	}
 	buf := c.borrow()
-	f.absorb(c.block, buf, tweak)
+	f.absorb(c.aes, buf, tweak)
 	// Algorithm 7, step 6: for i from 0 to 9. Two rounds a turn: in the even one m is u, in the odd one v (step 6.v).
 	for i := uint64(0); i < rounds; i += 2 {
 		// Steps 6.vi to 6.ix: C = (NUM(A) + y) mod 10^m, then A = B, B = C.
-		f.a, f.b = f.b, add(f.a, f.y(c.block, buf, i, f.b, f.modU), f.modU)
-		f.a, f.b = f.b, add(f.a, f.y(c.block, buf, i+1, f.b, f.modV), f.modV)
+		f.a, f.b = f.b, add(f.a, f.y(c.aes, buf, i, f.b, f.modU), f.modU)
+		f.a, f.b = f.b, add(f.a, f.y(c.aes, buf, i+1, f.b, f.modV), f.modV)
 	}
 	c.giveBack(buf)
 	return f.join(), nil
@@ -88,12 +95,12 @@ func (c *Cipher) Decrypt(x uint64, digits int, tweak []byte) (uint64, error) {
 		return 0, err
 	}
 	buf := c.borrow()
-	f.absorb(c.block, buf, tweak)
+	f.absorb(c.aes, buf, tweak)
 	// Algorithm 8, step 6: for i from 9 to 0. Two rounds a turn: in the odd one m is v, in the even one u (step 6.v).
 	for i := uint64(rounds); i > 0; i -= 2 {
 		// Steps 6.vi to 6.ix: C = (NUM(B) - y) mod 10^m, then B = A, A = C.
-		f.b, f.a = f.a, sub(f.b, f.y(c.block, buf, i-1, f.a, f.modV), f.modV)
-		f.b, f.a = f.a, sub(f.b, f.y(c.block, buf, i-2, f.a, f.modU), f.modU)
+		f.b, f.a = f.a, sub(f.b, f.y(c.aes, buf, i-1, f.a, f.modV), f.modV)
+		f.b, f.a = f.a, sub(f.b, f.y(c.aes, buf, i-2, f.a, f.modU), f.modU)
 	}
 	c.giveBack(buf)
 	return f.join(), nil

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -178,6 +181,27 @@ func TestIsSafeForConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// The first words of AES's expanded key are the key itself.
+func TestPrintsNoKey(t *testing.T) {
+	key := []byte("0123456789abcdef")
+	c := mustNew(t, key)
+	holder := struct{ c *ff1.Cipher }{c}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%t", "%p"} {
+		for _, v := range []any{c, holder, &holder, []any{c}} {
+			printed := fmt.Sprintf(verb, v)
+			for word := range slices.Chunk(key, 4) {
+				w := binary.NativeEndian.Uint32(word)
+				swapped := bits.ReverseBytes32(w)
+				for _, form := range []string{fmt.Sprint(w), fmt.Sprint(swapped), fmt.Sprintf("%x", w), fmt.Sprintf("%x", swapped), string(word)} {
+					if strings.Contains(strings.ToLower(printed), form) {
+						t.Fatalf("%s of %T prints the key: %s", verb, v, printed)
+					}
+				}
+			}
+		}
+	}
 }
 
 func FuzzRoundTrip(f *testing.F) {
