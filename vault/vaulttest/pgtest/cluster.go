@@ -114,7 +114,7 @@ func (c *Cluster) initAndStart(ctx context.Context) error {
 		return err
 	}
 	if err := c.pgCtl(ctx, "start"); err != nil {
-		log, _ := os.ReadFile(c.logFile()) //nolint:errcheck // The log only adds to an error that stands without it.
+		log, _ := os.ReadFile(c.logFile()) // It only adds to an error that stands without it.
 		return fmt.Errorf("%w\n%s", err, log)
 	}
 	return nil
@@ -143,7 +143,11 @@ func (c *Cluster) pgCtl(ctx context.Context, verb string, args ...string) error 
 	return c.server.run(ctx, "pg_ctl", append([]string{verb, "--wait", "--pgdata=" + c.data(), "--log=" + c.logFile()}, args...)...)
 }
 
-func (c *Cluster) remove() error { return c.guard.release() }
+// remove has the guard end the server and remove the folder. Under root the folder can lie where the guard's user
+// cannot come; then it goes here.
+func (c *Cluster) remove() error {
+	return errors.Join(c.guard.release(), os.RemoveAll(c.dir))
+}
 
 func (c *Cluster) data() string    { return filepath.Join(c.dir, "data") }
 func (c *Cluster) logFile() string { return filepath.Join(c.dir, "log") }

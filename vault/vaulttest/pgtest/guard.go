@@ -8,7 +8,8 @@ import (
 )
 
 // guard is a shell that outlives the test process by a moment: it waits until its standard input ends, then
-// stops the server and removes the folder. The other end of that pipe is held by the test process alone (Go opens
+// stops the server and removes the folder. A server that would not stop does so by itself within a minute: PostgreSQL
+// looks after its lock file. The other end of that pipe is held by the test process alone (Go opens
 // files close-on-exec), so it ends when the process does, whether it returned, timed out, panicked or
 // was killed. Ending a test in good order takes the same path, so every run proves it.
 type guard struct {
@@ -25,7 +26,7 @@ func startGuard(ctx context.Context, s server, dir string) (*guard, error) {
 		return nil, fmt.Errorf("pgtest: guard: %w", err)
 	}
 	// It must live on when the context that starts the cluster is over.
-	cmd := s.command(context.WithoutCancel(ctx), "sh", "-c", guardScript, "guard", s.path("pg_ctl"), dir)
+	cmd := s.command(context.WithoutCancel(ctx), "/bin/sh", "-c", guardScript, "guard", s.path("pg_ctl"), dir)
 	cmd.Stdin = r
 	// A session of its own: an interrupt at the terminal, or a kill of the tests' process group, leaves it to its work.
 	cmd.SysProcAttr.Setsid = true
@@ -38,13 +39,11 @@ func startGuard(ctx context.Context, s server, dir string) (*guard, error) {
 	return &guard{cmd: cmd, hold: w}, nil
 }
 
-// release has the guard do its work and waits for it.
+// release has the guard do its work and waits until it is done.
 func (g *guard) release() error {
 	if err := g.hold.Close(); err != nil {
 		return fmt.Errorf("pgtest: release the guard: %w", err)
 	}
-	if err := g.cmd.Wait(); err != nil {
-		return fmt.Errorf("pgtest: remove the cluster: %w", err)
-	}
+	_ = g.cmd.Wait() // Whether the folder is gone says more than the shell's status.
 	return nil
 }

@@ -47,9 +47,11 @@ func findServer(path []string, installed string) (server, error) {
 	}
 	slices.SortFunc(dirs, func(a, b string) int { return majorVersion(b) - majorVersion(a) })
 	for _, dir := range slices.Concat(path, dirs) {
-		if isExecutable(filepath.Join(dir, "initdb")) && isExecutable(filepath.Join(dir, "pg_ctl")) {
+		// The programs lie together; a link in PATH may name just one of them.
+		initdb, err := filepath.EvalSymlinks(filepath.Join(dir, "initdb"))
+		if bin := filepath.Dir(initdb); err == nil && isExecutable(initdb) && isExecutable(filepath.Join(bin, "pg_ctl")) {
 			runAs, err := serverUser()
-			return server{bin: dir, runAs: runAs}, err
+			return server{bin: bin, runAs: runAs}, err
 		}
 	}
 	return server{}, errNoServer
