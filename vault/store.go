@@ -191,6 +191,8 @@ type BINRangeRow struct {
 	// Number is unique in the deployment and never used again.
 	Number int32
 	Name   string
+	// Key is the version of the range's key. Numbers come from this key or not at all.
+	Key    uuid.UUID
 	Prefix string
 	Length int16 // digits of a PAN
 	// First and Last are the inclusive sub-interval of free digits.
