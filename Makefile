@@ -33,11 +33,13 @@ $(CURDIR)/.cache/devvault: $(shell find deploy/devvault -type f)
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (30s) each
-	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' cmd crypto tokenizer vault | sort | \
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' cmd crypto tokenizer vault | sort | { \
+	failed=0; \
 	while IFS=: read -r file func; do \
 		echo "$${func#func } in $${file%/*}"; \
-		go test -run='^$$' -fuzz="^$${func#func }\$$" -fuzztime=$(FUZZTIME) "./$${file%/*}" </dev/null; \
-	done
+		go test -run='^$$' -fuzz="^$${func#func }\$$" -fuzztime=$(FUZZTIME) "./$${file%/*}" </dev/null || failed=1; \
+	done; \
+	exit $$failed; }
 
 .PHONY: fmt
 fmt: ## Format Go and proto files
