@@ -86,6 +86,7 @@ var (
 	ErrCardNotFound  = &Error{Kind: NotFound, Reason: "CARD_NOT_FOUND", Message: "no such card"}
 	ErrCardSuspended = &Error{Kind: Precondition, Reason: "CARD_SUSPENDED", Message: "the card is suspended"}
 	ErrCardClosed    = &Error{Kind: Precondition, Reason: "CARD_CLOSED", Message: "the card is closed"}
+	ErrCardChanged   = &Error{Kind: Unavailable, Reason: "CARD_CHANGED", Message: "another call changed the card at the same moment; try again"}
 	ErrCardActive    = &Error{Kind: Precondition, Reason: "CARD_ACTIVE", Message: "the card is active"}
 
 	// ErrTokenNotFound answers unknown, foreign, deleted and expired tokens alike (P6).
@@ -99,6 +100,7 @@ var (
 	ErrBINRangeNotFound  = &Error{Kind: NotFound, Reason: "BIN_RANGE_NOT_FOUND", Message: "no such BIN range"}
 	ErrBINRangeExists    = &Error{Kind: Conflict, Reason: "BIN_RANGE_EXISTS", Message: "a BIN range of this id is there"}
 	ErrBINRangeOverlap   = &Error{Kind: Conflict, Reason: "BIN_RANGE_OVERLAP", Message: "overlaps another BIN range"}
+	ErrBINRangeChanged   = &Error{Kind: Unavailable, Reason: "BIN_RANGE_CHANGED", Message: "another call changed the BIN range at the same moment; try again"}
 	ErrBINRangePaused    = &Error{Kind: Precondition, Reason: "BIN_RANGE_PAUSED", Message: "the BIN range is paused"}
 	ErrBINRangeStopped   = &Error{Kind: Precondition, Reason: "BIN_RANGE_STOPPED", Message: "the BIN range was stopped by the server; see the alarm in its log"}
 	ErrBINRangeActive    = &Error{Kind: Precondition, Reason: "BIN_RANGE_ACTIVE", Message: "the BIN range is active"}

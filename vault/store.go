@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -206,6 +207,26 @@ type BINRangeRow struct {
 	// Gone counts the used numbers that are no live card: passed over, closed,
 	// deleted.
 	Gone int64
+}
+
+// Span returns the range's first and last PAN without check digit, as numbers: two
+// ranges of one Length overlap where their spans do. It refuses a prefix that is
+// not of ASCII digits or leaves no room for free digits.
+func (r BINRangeRow) Span() (low, high int64, err error) {
+	free := int(r.Length) - 1 - len(r.Prefix)
+	if free < 1 || r.Length > 19 {
+		return 0, 0, fmt.Errorf("prefix: %d digits do not fit a PAN of %d", len(r.Prefix), r.Length)
+	}
+	for _, digit := range []byte(r.Prefix) {
+		if digit < '0' || digit > '9' {
+			return 0, 0, errors.New("prefix: want ASCII digits")
+		}
+		low = low*10 + int64(digit-'0')
+	}
+	for range free {
+		low *= 10
+	}
+	return low + r.First, low + r.Last, nil
 }
 
 // Interval is an inclusive interval of free digits.

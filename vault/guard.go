@@ -1,0 +1,101 @@
+package vault
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cardvault/cardvault/vault/access"
+	"github.com/cardvault/cardvault/vault/audit"
+)
+
+// about is what a call is about, as far as policy decides on it.
+type about struct {
+	purpose  string
+	view     View
+	binRange string
+}
+
+// grant is policy's yes to one call. Only guard makes one.
+type grant struct {
+	caller Caller
+	entry  audit.Entry
+}
+
+// guard asks policy whether the caller may do this, and records the refusal where
+// it may not. A caller without tenant or name may do nothing.
+func (v *Vault) guard(ctx context.Context, c Caller, a access.Action, on about) (grant, error) {
+	decision := v.policy.Load().Decide(access.Request{
+		Tenant: c.Tenant, Principal: c.Name, Action: a,
+		Purpose: on.purpose, View: on.view.String(), BINRange: on.binRange,
+	})
+	entry := audit.Entry{
+		Principal: c.SPIFFE, CertSerial: c.CertSerial, Tenant: c.Tenant, Action: string(a),
+		Policy: decision.Policy, Purpose: on.purpose, View: on.view.String(), BINRange: on.binRange,
+	}
+	if !decision.Allowed || c.Tenant == "" || c.Name == "" {
+		return grant{}, v.refuse(ctx, entry, ErrDenied)
+	}
+	entry.Decision = audit.Allow
+	return grant{c, entry}, nil
+}
+
+// Refuse records a refusal that was decided before the vault could look, such as
+// of a message that does not parse, and returns why.
+func (v *Vault) Refuse(ctx context.Context, c Caller, a access.Action, why *Error) error {
+	return v.refuse(ctx, audit.Entry{
+		Principal: c.SPIFFE, CertSerial: c.CertSerial, Tenant: c.Tenant, Action: string(a),
+	}, why)
+}
+
+func (v *Vault) refuse(ctx context.Context, entry audit.Entry, why *Error) error {
+	if err := v.journal.commit(ctx, &change{entry: entry, refused: why}); err != nil {
+		return err
+	}
+	return why
+}
+
+// change begins a change under the grant. It records the call as done unless
+// something refuses it.
+func (g grant) change() *change {
+	return &change{tenant: g.caller.Tenant, entry: g.entry}
+}
+
+// record commits the changes and leaves each one's outcome in it.
+func (v *Vault) record(ctx context.Context, changes ...*change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	return v.journal.commit(ctx, changes...)
+}
+
+// finish commits the one change of a call. err is what came of planning or of
+// reading: a refusal is recorded, and returned with its receipt.
+func (v *Vault) finish(ctx context.Context, c *change, err error) (Receipt, error) {
+	if err := c.reject(err); err != nil {
+		return Receipt{}, err
+	}
+	if err := v.record(ctx, c); err != nil {
+		return Receipt{}, err
+	}
+	return c.outcome()
+}
+
+// maxBatch bounds the items of one call.
+const maxBatch = 1000
+
+// checkBatch refuses a call with too many items or none.
+func (v *Vault) checkBatch(ctx context.Context, c Caller, a access.Action, n int) error {
+	if n < 1 || n > maxBatch {
+		return v.Refuse(ctx, c, a, ErrBatchSize)
+	}
+	return nil
+}
+
+// storeError turns a store's error into what a caller is told.
+func (v *Vault) storeError(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	v.alarms.raise("read failed", err)
+	return ErrStoreUnavailable
+}

@@ -1,0 +1,136 @@
+// Package vault is the only door to card data.
+//
+// Every exported method of Vault takes the Caller first and begins with the
+// guard: it asks policy, and where policy says no it records the refusal and
+// ends. What is allowed becomes one change for each item, and the journal, the
+// replica's one writer, commits the changes together with their audit entries.
+// Only then does an answer leave. So:
+//
+//   - no PAN leaves and no change is acknowledged before its audit entry is
+//     durable (P3);
+//   - what cannot be recorded is not done;
+//   - a caller reaches its own tenant's rows alone, because the tenant of every
+//     read and write is the one in its certificate (P6).
+//
+// The package seals and opens PANs; the Store below it sees sealed rows only, the
+// server above it moves messages only.
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/cardvault/cardvault/crypto/keyring"
+	"github.com/cardvault/cardvault/tokenizer/pan"
+	"github.com/cardvault/cardvault/vault/access"
+	"github.com/cardvault/cardvault/vault/audit"
+)
+
+// Config is what a Vault is made of. All but Meter are required.
+type Config struct {
+	Store Store
+	KEK   keyring.KEK
+	// KeyMaxAge bounds how long an unwrapped key serves without the KEK (P11).
+	KeyMaxAge time.Duration
+	// DataCryptoperiod is how long a data key seals before its successor takes over
+	// (NIST SP 800-57 part 1, §5.3).
+	DataCryptoperiod time.Duration
+	Policy           *access.Policy
+	Clock            func() time.Time
+	Log              *slog.Logger
+	// Meter counts commits and alarms; nil: nobody does.
+	Meter metric.Meter
+}
+
+// Vault is the door. Make one with New; it is safe for concurrent use.
+type Vault struct {
+	store   Store
+	keys    *keyring.Ring
+	journal *journal
+	policy  atomic.Pointer[access.Policy]
+	clock   func() time.Time
+	alarms  *alarms
+	orders  orders
+}
+
+// Receipt names the audit entry that was durable before an answer left.
+type Receipt struct {
+	Replica uuid.UUID
+	Number  int64
+}
+
+// New starts a replica: it begins a chain of audit entries with one that says so,
+// and returns an error where that cannot be recorded.
+func New(ctx context.Context, cfg Config) (*Vault, error) {
+	if cfg.Meter == nil {
+		cfg.Meter = noop.Meter{}
+	}
+	alarms, err := newAlarms(cfg.Log, cfg.Meter)
+	if err != nil {
+		return nil, err
+	}
+	journal, err := newJournal(cfg.Store, cfg.Clock, alarms, cfg.Meter)
+	if err != nil {
+		return nil, err
+	}
+	v := &Vault{store: cfg.Store, journal: journal, clock: cfg.Clock, alarms: alarms, orders: orders{byID: map[uuid.UUID]*pan.Permutation{}}}
+	v.policy.Store(cfg.Policy)
+	v.keys, err = keyring.New(keyring.Config{
+		KEK:              cfg.KEK,
+		Store:            keyStore{v.store, journal},
+		Clock:            cfg.Clock,
+		MaxAge:           cfg.KeyMaxAge,
+		DataCryptoperiod: cfg.DataCryptoperiod,
+		Report:           func(err error) { alarms.raise("key not renewed", err) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	go journal.run()
+	if err := journal.commit(ctx, serverChange(actionStart)); err != nil {
+		return nil, errors.Join(fmt.Errorf("record the start of this replica: %w", err), v.Close(ctx))
+	}
+	return v, nil
+}
+
+// SetPolicy makes p decide from the next call on. Nil denies everything.
+func (v *Vault) SetPolicy(p *access.Policy) { v.policy.Store(p) }
+
+// Ready returns nil where the store answers.
+func (v *Vault) Ready(ctx context.Context) error {
+	_, err := v.store.Head(ctx, v.journal.replica)
+	if err != nil && !errors.Is(err, ErrNoRow) {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// Close records the end of the replica's chain, after everything that was under
+// way, and forgets the keys. No call may begin after it.
+func (v *Vault) Close(ctx context.Context) error {
+	v.keys.Close() // first: it may be making a key, which the journal records
+	err := v.journal.commit(ctx, serverChange(actionStop))
+	v.journal.close()
+	return err
+}
+
+// Actions of the server itself; policy knows nothing of them.
+const (
+	actionStart     access.Action = "StartReplica"
+	actionStop      access.Action = "StopReplica"
+	actionCreateKey access.Action = "CreateKey"
+	actionStopRange access.Action = "StopBinRange"
+)
+
+// serverChange is a change that the server makes by itself, in no tenant.
+func serverChange(a access.Action) *change {
+	return &change{entry: audit.Entry{Action: string(a), Decision: audit.Allow}}
+}
