@@ -1,0 +1,42 @@
+package access
+
+// Action is what a caller asks to do: the name of an RPC. Any but those below is
+// denied.
+type Action string
+
+// The actions.
+const (
+	IssueCard      Action = "IssueCard"
+	TokenizeCard   Action = "TokenizeCard"
+	DetokenizeCard Action = "DetokenizeCard"
+	GetCard        Action = "GetCard"
+	ListCards      Action = "ListCards"
+	SuspendCard    Action = "SuspendCard"
+	ResumeCard     Action = "ResumeCard"
+	CloseCard      Action = "CloseCard"
+	RenewCard      Action = "RenewCard"
+	DeleteCard     Action = "DeleteCard"
+
+	CreateToken Action = "CreateToken"
+	ListTokens  Action = "ListTokens"
+	RevokeToken Action = "RevokeToken"
+
+	CreateBinRange Action = "CreateBinRange"
+	GetBinRange    Action = "GetBinRange"
+	ListBinRanges  Action = "ListBinRanges"
+	PauseBinRange  Action = "PauseBinRange"
+	ResumeBinRange Action = "ResumeBinRange"
+
+	ListEntries Action = "ListEntries"
+)
+
+// Actions returns every action, in the order in which people expect them.
+func Actions() []Action {
+	return []Action{
+		IssueCard, TokenizeCard, DetokenizeCard, GetCard, ListCards,
+		SuspendCard, ResumeCard, CloseCard, RenewCard, DeleteCard,
+		CreateToken, ListTokens, RevokeToken,
+		CreateBinRange, GetBinRange, ListBinRanges, PauseBinRange, ResumeBinRange,
+		ListEntries,
+	}
+}
