@@ -1,0 +1,27 @@
+#!/bin/sh
+# Makes the key-encryption key that cardvault asks for, in HashiCorp Vault or
+# OpenBao, with its least-privilege policy and an AppRole. Run it once, as someone
+# who may: VAULT_ADDR and VAULT_TOKEN are set, and `vault` (or VAULT=bao) is there.
+set -eu
+
+vault=${VAULT:-vault}
+mount=${MOUNT:-transit}
+key=${KEY:-cardvault}
+here=$(dirname "$0")
+
+"$vault" secrets list -format=json | grep -q "\"$mount/\"" || "$vault" secrets enable -path="$mount" transit
+
+# derived: wrapping binds each key's purpose, tenant and id. Never exportable, never
+# backed up in plaintext, never deletable: cardvault refuses to start with one that
+# is.
+"$vault" write -f "$mount/keys/$key" type=aes256-gcm96 derived=true exportable=false allow_plaintext_backup=false
+
+sed "s#\"transit/#\"$mount/#; s#/cardvault\"#/$key\"#" "$here/policy.hcl" | "$vault" policy write cardvault -
+
+"$vault" auth list -format=json | grep -q '"approle/"' || "$vault" auth enable approle
+"$vault" write auth/approle/role/cardvault token_policies=cardvault token_period=1h \
+  secret_id_bound_cidrs="${CIDRS:-}" token_bound_cidrs="${CIDRS:-}"
+
+"$vault" read -field=role_id auth/approle/role/cardvault/role-id
+echo "now write a secret id to the file of transit.auth.approle.secret_id_file:" >&2
+echo "  $vault write -f -field=secret_id auth/approle/role/cardvault/secret-id" >&2
