@@ -1,0 +1,10 @@
+package keyring_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Every ring of these tests was closed and left nothing running.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
