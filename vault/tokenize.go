@@ -141,6 +141,8 @@ func parsePAN(text secret.Bytes) (pan.PAN, error) {
 		return p, nil
 	case errors.Is(tokenizer.Screen(string(text.Reveal())), tokenizer.ErrTrackData):
 		return pan.PAN{}, ErrTrackData.In("pan")
+	case looksLikeVerificationCode(string(text.Reveal())):
+		return pan.PAN{}, ErrVerificationCode.In("pan")
 	case errors.Is(err, pan.ErrLength):
 		return pan.PAN{}, ErrPANLength.In("pan")
 	case errors.Is(err, pan.ErrDigit):
