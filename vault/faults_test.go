@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/audit"
 )
@@ -41,7 +43,7 @@ func (s *mortalStore) Commit(ctx context.Context, fn commitFunc) error {
 	}
 }
 
-func (s *mortalStore) Head(ctx context.Context, replica [16]byte) (audit.Record, error) {
+func (s *mortalStore) Head(ctx context.Context, replica uuid.UUID) (audit.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead {
