@@ -8,7 +8,7 @@ type Action string
 const (
 	IssueCard      Action = "IssueCard"
 	TokenizeCard   Action = "TokenizeCard"
-	DetokenizeCard Action = "DetokenizeCard"
+	DetokenizeCard Action = "DetokenizeCard" //nolint:gosec // G101 takes the name of an RPC for a credential.
 	GetCard        Action = "GetCard"
 	ListCards      Action = "ListCards"
 	SuspendCard    Action = "SuspendCard"
