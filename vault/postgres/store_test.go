@@ -1,0 +1,39 @@
+package postgres_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/cardvault/cardvault/vault"
+	"github.com/cardvault/cardvault/vault/postgres"
+	"github.com/cardvault/cardvault/vault/vaulttest"
+	"github.com/cardvault/cardvault/vault/vaulttest/pgtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func TestContract(t *testing.T) {
+	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
+		dsn := migrated(t, pgtest.DSN(t))
+		return func(t testing.TB) vault.Store { return open(t, dsn) }
+	})
+}
+
+// migrated brings the schema at dsn up to date and returns dsn.
+func migrated(t testing.TB, dsn string) string {
+	t.Helper()
+	if _, _, err := postgres.Migrate(t.Context(), dsn); err != nil {
+		t.Fatal(err)
+	}
+	return dsn
+}
+
+func open(t testing.TB, dsn string) *postgres.Store {
+	t.Helper()
+	store, err := postgres.Open(t.Context(), postgres.Config{ConnString: dsn, MaxConns: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}

@@ -1,0 +1,203 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/cardvault/cardvault/tokenizer"
+	"github.com/cardvault/cardvault/vault"
+)
+
+const (
+	standingTokens = `
+SELECT c.token, c.token_tag, true, false, 0::int8, false, 0::int8, '', c.created, ` + cardColumns + `
+FROM cards c`
+	extraTokens = `
+SELECT t.token, t.tag, false, t.keep_last_four, t.expires, t.single_use, t.used_at, t.principals, t.created, ` + cardColumns + `
+FROM tokens t JOIN cards c ON c.tenant = t.tenant AND c.id = t.card`
+)
+
+func scanToken(row pgx.CollectableRow) (vault.TokenRow, error) {
+	var token vault.TokenRow
+	var expires, used, created int64
+	var principals string
+	var card cardScan
+	err := row.Scan(append([]any{
+		(*[16]byte)(&token.Token), &token.Tag, &token.Standing, &token.KeepLastFour, &expires,
+		&token.SingleUse, &used, &principals, &created,
+	}, card.targets(&token.Card)...)...)
+	if err == nil && principals != "" {
+		err = json.Unmarshal([]byte(principals), &token.Principals)
+	}
+	card.finish(&token.Card)
+	token.Expires, token.UsedAt, token.Created = at(expires), at(used), at(created)
+	return token, err
+}
+
+const selectByToken = standingTokens + `
+WHERE c.tenant = $1 AND c.token = ANY($2)
+UNION ALL` + extraTokens + `
+WHERE t.tenant = $1 AND t.token = ANY($2)`
+
+// CardsByToken implements vault.Store.
+func (s *Store) CardsByToken(ctx context.Context, tenant string, tokens []tokenizer.ID) ([]vault.TokenRow, error) {
+	return s.tokens(ctx, tenant, selectByToken, uuids(tokens))
+}
+
+const selectTokens = standingTokens + `
+WHERE c.tenant = $1 AND c.id = $2 AND c.token IS NOT NULL
+UNION ALL` + extraTokens + `
+WHERE t.tenant = $1 AND t.card = $2
+ORDER BY 3 DESC, 9, 1`
+
+// ListTokens implements vault.Store.
+func (s *Store) ListTokens(ctx context.Context, tenant string, card uuid.UUID) ([]vault.TokenRow, error) {
+	return s.tokens(ctx, tenant, selectTokens, [16]byte(card))
+}
+
+func (s *Store) tokens(ctx context.Context, tenant, sql string, arg any) ([]vault.TokenRow, error) {
+	number, err := s.tenant(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := run(ctx, s, scanToken, sql, number, arg)
+	if err != nil {
+		return nil, err
+	}
+	return rows, s.nameRanges(ctx, cardsOf(rows))
+}
+
+const selectPlainTokens = extraTokens + `
+WHERE t.tenant = $1 AND t.card = ANY($2) AND t.expires = 0 AND NOT t.single_use AND t.principals = ''
+ORDER BY t.created, t.token`
+
+// PlainTokens implements vault.Tx.
+func (t *tx) PlainTokens(ctx context.Context, tenant string, cards []uuid.UUID) ([]vault.TokenRow, error) {
+	if len(cards) == 0 {
+		return nil, nil
+	}
+	number, err := t.tenant(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := collect(ctx, t, scanToken, selectPlainTokens, number, uuids(cards))
+	if err != nil {
+		return nil, err
+	}
+	return rows, t.nameRanges(ctx, cardsOf(rows))
+}
+
+// The lock on the cards makes their deletion wait, so that none leaves a token
+// behind. Others can add tokens to the same cards meanwhile.
+const insertTokens = `
+WITH live AS (
+    SELECT id FROM cards WHERE tenant = $1 AND id = ANY($10) AND state <> $11 ORDER BY id FOR SHARE
+), added AS (
+    SELECT * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::bool[], $6::bool[], $7::uuid[], $8::text[], $9::uuid[])
+        AS n (created, tag, expires, keep_last_four, single_use, token, principals, card)
+)
+INSERT INTO tokens (tenant, used_at, created, tag, expires, keep_last_four, single_use, token, principals, card)
+SELECT $1, 0, n.* FROM added n JOIN live ON live.id = n.card
+WHERE NOT EXISTS (SELECT 1 FROM cards s WHERE s.tenant = $1 AND s.token = n.token)
+ORDER BY n.token
+ON CONFLICT DO NOTHING RETURNING token`
+
+const selectTaken = `
+SELECT token FROM tokens WHERE tenant = $1 AND token = ANY($2)
+UNION SELECT token FROM cards WHERE tenant = $1 AND token = ANY($2)`
+
+// InsertTokens implements vault.Tx.
+func (t *tx) InsertTokens(ctx context.Context, tenant string, rows []vault.TokenRow) ([]tokenizer.ID, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	number, err := t.tenant(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	principals, err := encodePrincipals(rows)
+	if err != nil {
+		return nil, err
+	}
+	cards := column(rows, func(r *vault.TokenRow) [16]byte { return r.Card.ID })
+	added, err := collect(ctx, t, scanUUID[tokenizer.ID], insertTokens, number,
+		column(rows, func(r *vault.TokenRow) int64 { return micros(r.Created) }),
+		column(rows, func(r *vault.TokenRow) int64 { return r.Tag }),
+		column(rows, func(r *vault.TokenRow) int64 { return micros(r.Expires) }),
+		column(rows, func(r *vault.TokenRow) bool { return r.KeepLastFour }),
+		column(rows, func(r *vault.TokenRow) bool { return r.SingleUse }),
+		column(rows, func(r *vault.TokenRow) [16]byte { return r.Token }),
+		principals, cards, cards, int16(vault.CardDeleted),
+	)
+	if err != nil || len(added) == len(rows) {
+		return nil, err
+	}
+	missing := slices.DeleteFunc(rows, func(r vault.TokenRow) bool { return slices.Contains(added, r.Token) })
+	return collect(ctx, t, scanUUID[tokenizer.ID], selectTaken, number,
+		column(missing, func(r *vault.TokenRow) [16]byte { return r.Token }))
+}
+
+func encodePrincipals(rows []vault.TokenRow) ([]string, error) {
+	encoded := make([]string, len(rows))
+	for i := range rows {
+		if len(rows[i].Principals) == 0 {
+			continue
+		}
+		text, err := json.Marshal(rows[i].Principals)
+		if err != nil {
+			return nil, err
+		}
+		encoded[i] = string(text)
+	}
+	return encoded, nil
+}
+
+const useTokens = `
+WITH free AS (
+    SELECT token FROM tokens WHERE tenant = $1 AND token = ANY($2) AND single_use AND used_at = 0
+    ORDER BY token FOR UPDATE
+)
+UPDATE tokens t SET used_at = $3 FROM free WHERE t.tenant = $1 AND t.token = free.token RETURNING t.token`
+
+// UseTokens implements vault.Tx.
+func (t *tx) UseTokens(ctx context.Context, tenant string, tokens []tokenizer.ID, at time.Time) ([]tokenizer.ID, error) {
+	if len(tokens) == 0 {
+		return nil, nil
+	}
+	number, err := t.tenant(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return collect(ctx, t, scanUUID[tokenizer.ID], useTokens, number, uuids(tokens), micros(at))
+}
+
+const deleteToken = `
+WITH standing AS (
+    UPDATE cards SET token = NULL, token_tag = 0 WHERE tenant = $1 AND token = $2 RETURNING id
+), extra AS (
+    DELETE FROM tokens WHERE tenant = $1 AND token = $2 RETURNING card
+)
+SELECT id FROM standing UNION ALL SELECT card FROM extra`
+
+// DeleteToken implements vault.Tx.
+func (t *tx) DeleteToken(ctx context.Context, tenant string, token tokenizer.ID) (bool, error) {
+	number, err := t.tenant(ctx, tenant)
+	if err != nil {
+		return false, err
+	}
+	cards, err := collect(ctx, t, scanUUID[uuid.UUID], deleteToken, number, [16]byte(token))
+	return len(cards) > 0, err
+}
+
+func cardsOf(rows []vault.TokenRow) []*vault.CardRow {
+	cards := make([]*vault.CardRow, len(rows))
+	for i := range rows {
+		cards[i] = &rows[i].Card
+	}
+	return cards
+}

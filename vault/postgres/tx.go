@@ -1,0 +1,168 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cardvault/cardvault/vault"
+	"github.com/cardvault/cardvault/vault/audit"
+)
+
+const rollbackTimeout = time.Second
+
+// Commit implements vault.Store.
+func (s *Store) Commit(ctx context.Context, fn func(ctx context.Context, tx vault.Tx) ([]audit.Record, error)) error {
+	return repeat(ctx, func() error { return s.attempt(ctx, fn) })
+}
+
+// attempt runs one transaction from beginning to end.
+func (s *Store) attempt(ctx context.Context, fn func(ctx context.Context, tx vault.Tx) ([]audit.Record, error)) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return failure(err)
+	}
+	defer conn.Release()
+	t := &tx{store: s, conn: conn, gone: map[int32]int64{}, tenants: map[string]int32{}}
+	records, err := fn(ctx, t)
+	if err == nil {
+		err = t.finish(ctx, records)
+	}
+	if err != nil {
+		t.rollback(ctx)
+		return err
+	}
+	for name, id := range t.tenants {
+		s.tenants.Store(name, id)
+	}
+	return nil
+}
+
+// tx is a transaction on one connection. It begins with the first statement, so
+// that a commit of audit entries alone is one statement and one round trip.
+type tx struct {
+	store *Store
+	conn  *pgxpool.Conn
+	begun bool
+	// gone collects what ranges lose, to be written last: the row of a busy range is
+	// then locked for the length of the commit only, and in one order.
+	gone map[int32]int64
+	// tenants are those that others may not see yet.
+	tenants map[string]int32
+}
+
+var _ vault.Tx = (*tx)(nil)
+
+// Query implements querier.
+func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if !t.begun {
+		t.begun = true
+		if _, err := t.conn.Exec(ctx, "BEGIN"); err != nil {
+			return nil, err
+		}
+	}
+	return t.conn.Query(ctx, sql, args...)
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (t *tx) exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	rows, err := t.Query(ctx, sql, args...)
+	if err != nil {
+		return 0, failure(err)
+	}
+	rows.Close()
+	return rows.CommandTag().RowsAffected(), failure(rows.Err())
+}
+
+// finish writes what is left, the audit records last, and commits. The records
+// travel with the COMMIT: until the server has read it, nothing has happened; when
+// it has answered, everything is durable.
+func (t *tx) finish(ctx context.Context, records []audit.Record) error {
+	if len(records) == 0 {
+		return vault.ErrNoRecords
+	}
+	if err := t.flushGone(ctx); err != nil {
+		return err
+	}
+	insert, err := t.entries(ctx, records)
+	if err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(insertEntries, insert...)
+	if t.begun {
+		batch.Queue("COMMIT")
+	}
+	return outcome(t.send(ctx, batch))
+}
+
+// send runs the last statements of the transaction.
+func (t *tx) send(ctx context.Context, batch *pgx.Batch) error {
+	results := t.conn.SendBatch(ctx, batch)
+	for _, query := range batch.QueuedQueries {
+		tag, err := results.Exec()
+		if err == nil && query.SQL == "COMMIT" && tag.String() != "COMMIT" {
+			err = errRolledBack
+		}
+		if err != nil {
+			return errors.Join(err, closed(results))
+		}
+	}
+	return results.Close()
+}
+
+// closed ends a batch that failed. Only a lost connection adds to what is known.
+func closed(results pgx.BatchResults) error {
+	if err := results.Close(); isNetwork(err) {
+		return err
+	}
+	return nil
+}
+
+var errRolledBack = errors.New("postgres: the server rolled back what it was told to commit")
+
+// outcome tells what is known once the end of a transaction was sent: an error of
+// the server means that it rolled back; a lost connection tells nothing.
+func outcome(err error) error {
+	if errors.Is(err, errRolledBack) {
+		return errRolledBack
+	}
+	err = failure(err)
+	switch {
+	case errors.Is(err, errLost):
+		return fmt.Errorf("%w: %w", vault.ErrUnknownOutcome, err)
+	case violates(err, "audit_entries_pkey"):
+		return fmt.Errorf("audit entry: %w", vault.ErrTaken)
+	default:
+		return err
+	}
+}
+
+// rollback ends a transaction that failed. Where this fails too, the pool closes
+// the connection, and the server rolls back when it notices.
+func (t *tx) rollback(ctx context.Context) {
+	if !t.begun || t.conn.Conn().IsClosed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	_, _ = t.conn.Exec(ctx, "ROLLBACK")
+}
+
+const addGone = `
+UPDATE bin_ranges SET gone = gone + $2 WHERE number = $1`
+
+func (t *tx) flushGone(ctx context.Context) error {
+	for _, number := range slices.Sorted(maps.Keys(t.gone)) {
+		if _, err := t.exec(ctx, addGone, number, t.gone[number]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

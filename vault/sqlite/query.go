@@ -1,0 +1,118 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/cardvault/cardvault/vault"
+)
+
+// collect runs one statement and returns its rows.
+func collect[T any](conn *sqlite.Conn, scan func(*row) (T, error), sql string, args ...any) ([]T, error) {
+	var all []T
+	err := sqlitex.Execute(conn, sql, &sqlitex.ExecOptions{
+		Args: args,
+		ResultFunc: func(stmt *sqlite.Stmt) error {
+			one, err := scan(&row{stmt: stmt})
+			all = append(all, one)
+			return err
+		},
+	})
+	return all, err
+}
+
+// read is collect on a connection that only reads.
+func read[T any](ctx context.Context, s *Store, scan func(*row) (T, error), sql string, args ...any) ([]T, error) {
+	var all []T
+	err := s.reading(ctx, func(conn *sqlite.Conn) (err error) {
+		all, err = collect(conn, scan, sql, args...)
+		return err
+	})
+	return all, err
+}
+
+// reading runs f on a connection that only reads.
+func (s *Store) reading(ctx context.Context, f func(conn *sqlite.Conn) error) error {
+	conn, err := s.readers.Take(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.readers.Put(conn)
+	return interrupted(ctx, f(conn))
+}
+
+// only returns the one row of a query, or vault.ErrNoRow.
+func only[T any](rows []T, err error) (T, error) {
+	if err == nil && len(rows) == 0 {
+		err = vault.ErrNoRow
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return rows[0], nil
+}
+
+// row reads the columns of a row from left to right.
+type row struct {
+	stmt   *sqlite.Stmt
+	column int
+}
+
+func (r *row) next() int {
+	r.column++
+	return r.column - 1
+}
+
+func (r *row) int() int64   { return r.stmt.ColumnInt64(r.next()) }
+func (r *row) bool() bool   { return r.stmt.ColumnBool(r.next()) }
+func (r *row) text() string { return r.stmt.ColumnText(r.next()) }
+
+func (r *row) time() time.Time {
+	micros := r.int()
+	if micros == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros).UTC()
+}
+
+// uuid is zero where the column is NULL.
+func (r *row) uuid() [16]byte {
+	var id [16]byte
+	r.stmt.ColumnBytes(r.next(), id[:])
+	return id
+}
+
+// bytes is nil where the column is NULL.
+func (r *row) bytes() []byte {
+	i := r.next()
+	if r.stmt.ColumnIsNull(i) {
+		return nil
+	}
+	buf := make([]byte, r.stmt.ColumnLen(i))
+	r.stmt.ColumnBytes(i, buf)
+	return buf
+}
+
+func scanInt(r *row) (int64, error) { return r.int(), nil }
+
+func scanUUID(r *row) ([16]byte, error) { return r.uuid(), nil }
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// nullable is NULL for the zero UUID.
+func nullable[T ~[16]byte](id T) any {
+	b := [16]byte(id)
+	if b == [16]byte{} {
+		return nil
+	}
+	return b[:]
+}

@@ -1,0 +1,49 @@
+// Package vaulttest holds what tests of the vault share: the contract that every
+// Store keeps.
+package vaulttest
+
+import (
+	"testing"
+
+	"github.com/cardvault/cardvault/vault"
+)
+
+// Database opens stores on one database, which is empty at first. Each is another
+// replica's; they end with the test.
+type Database func(t testing.TB) vault.Store
+
+// StoreContract tests that a store keeps every sentence of vault.Store and
+// vault.Tx. fresh makes a Database of its own for each test.
+func StoreContract(t *testing.T, fresh func(t testing.TB) Database) {
+	t.Helper()
+	for _, aggregate := range []struct {
+		name  string
+		cases []contractCase
+	}{
+		{"Commit", commitCases()},
+		{"Entries", entryCases()},
+		{"Cards", cardCases()},
+		{"Life", lifeCases()},
+		{"Tokens", tokenCases()},
+		{"Requests", requestCases()},
+		{"BINRanges", rangeCases()},
+		{"Blocks", blockCases()},
+		{"Keys", keyCases()},
+	} {
+		t.Run(aggregate.name, func(t *testing.T) {
+			t.Parallel()
+			for _, c := range aggregate.cases {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					c.test(t, fresh(t))
+				})
+			}
+		})
+	}
+}
+
+// contractCase is one sentence of the contract.
+type contractCase struct {
+	name string
+	test func(t *testing.T, db Database)
+}
