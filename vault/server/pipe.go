@@ -1,0 +1,196 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/cardvault/cardvault/vault"
+	"github.com/cardvault/cardvault/vault/access"
+)
+
+// pipe is what every call passes on its way to its handler and back, in this order:
+//
+//  1. the caller's certificate is still good;
+//  2. the deadline of the method's row begins;
+//  3. the request arrives, and only then takes one of the places for calls, so
+//     that a caller who sends nothing holds none;
+//  4. the request parses, is not too large and has no unknown field; a refusal
+//     here is recorded as the vault's own are;
+//  5. the handler, and through it the vault, which decides and records;
+//  6. an error or panic becomes a status that says no more than it should.
+//
+// It wraps handlers at their registration, before gRPC decodes a request:
+// interceptors of gRPC come after that.
+type pipe struct {
+	gate    *gate
+	answers answers
+	// refuse records a refusal in the audit log and returns what to answer.
+	refuse func(ctx context.Context, c vault.Caller, a access.Action, why *vault.Error) error
+	// room is how many calls are answered at once; inFlight is how many are.
+	room     int64
+	inFlight atomic.Int64
+	// draining is closed when streams have to end.
+	draining chan struct{}
+}
+
+// unary puts a handler behind its row of the method table.
+func (p *pipe) unary(row method, next grpc.MethodHandler) grpc.MethodHandler {
+	rescue := recovery.UnaryServerInterceptor(recovery.WithRecoveryHandler(describePanic))
+	return func(service any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		s, err := p.gate.session(ctx)
+		if err != nil {
+			return nil, unauthenticated(err)
+		}
+		ctx, cancel := context.WithTimeout(ctx, row.deadline)
+		defer cancel()
+		c := call{pipe: p, row: row, caller: s.caller}
+		defer c.leave()
+		response, err := rescue(ctx, nil, nil, func(ctx context.Context, _ any) (any, error) {
+			return next(service, ctx, func(request any) error { return c.receive(ctx, request, decode) }, nil)
+		})
+		if err != nil {
+			return nil, p.answers.asStatus(ctx, err)
+		}
+		return response, nil
+	}
+}
+
+// stream does the same for a method of gRPC's own that streams. It has no
+// deadline; it ends with its connection, and when the server drains.
+func (p *pipe) stream(row method, next grpc.StreamHandler) grpc.StreamHandler {
+	rescue := recovery.StreamServerInterceptor(recovery.WithRecoveryHandler(describePanic))
+	return func(service any, stream grpc.ServerStream) error {
+		if _, err := p.gate.session(stream.Context()); err != nil {
+			return unauthenticated(err)
+		}
+		ctx, cancel := context.WithCancel(stream.Context())
+		defer cancel()
+		go func() {
+			defer cancel()
+			select {
+			case <-ctx.Done():
+			case <-p.draining:
+			}
+		}()
+		err := rescue(service, &boundStream{stream, ctx, row.largest}, nil, next)
+		return p.answers.asStatus(ctx, err)
+	}
+}
+
+// unknown answers what has no method, and only to those who are known.
+func (p *pipe) unknown(_ any, stream grpc.ServerStream) error {
+	if _, err := p.gate.session(stream.Context()); err != nil {
+		return unauthenticated(err)
+	}
+	return answer{code: codes.Unimplemented, reason: "METHOD_UNKNOWN", message: "no such method"}.status().Err()
+}
+
+// call is one unary call in the pipe.
+type call struct {
+	pipe    *pipe
+	row     method
+	caller  vault.Caller
+	entered bool
+}
+
+func (c *call) receive(ctx context.Context, request any, decode func(any) error) error {
+	err := decode(request)
+	if c.row.action == "" {
+		return err
+	}
+	if !c.enter() {
+		return errOverloaded
+	}
+	why, err := objection(request, c.row.largest, err)
+	if why != nil {
+		return c.pipe.refuse(ctx, c.caller, c.row.action, why)
+	}
+	return err
+}
+
+// objection says what is wrong with a request before anyone looks at what it asks
+// for, or returns the error of a request that did not arrive.
+func objection(request any, largest int, err error) (*vault.Error, error) {
+	//exhaustive:ignore // what is left is a connection or a caller that went away
+	switch status.Code(err) {
+	case codes.OK:
+	case codes.ResourceExhausted:
+		return errTooLarge, nil
+	case codes.Internal:
+		return errMalformed, nil
+	default:
+		return nil, err
+	}
+	message, ok := request.(proto.Message)
+	switch {
+	case !ok:
+		return errMalformed, nil
+	case proto.Size(message) > largest:
+		return errTooLarge, nil
+	case hasUnknownFields(message):
+		return vault.ErrUnknownField, nil
+	default:
+		return nil, nil
+	}
+}
+
+func (c *call) enter() bool {
+	c.entered = true
+	return c.pipe.inFlight.Add(1) <= c.pipe.room
+}
+
+func (c *call) leave() {
+	if c.entered {
+		c.pipe.inFlight.Add(-1)
+	}
+}
+
+// boundStream ends when its context does, and takes no large request.
+type boundStream struct {
+	grpc.ServerStream
+	ctx     context.Context //nolint:containedctx // gRPC gives a stream's context by a method of the stream
+	largest int
+}
+
+func (s *boundStream) Context() context.Context { return s.ctx }
+
+func (s *boundStream) RecvMsg(request any) error {
+	if err := s.ServerStream.RecvMsg(request); err != nil {
+		return err
+	}
+	if message, ok := request.(proto.Message); !ok || proto.Size(message) > s.largest {
+		return errTooLarge
+	}
+	return nil
+}
+
+// describePanic says what panicked and where, never with which value: a value may
+// hold anything.
+func describePanic(value any) error {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs[:])])
+	var calls []string
+	for panicked := false; ; {
+		frame, more := frames.Next()
+		if panicked && !strings.HasPrefix(frame.Function, "runtime.") {
+			calls = append(calls, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
+		}
+		panicked = panicked || frame.Function == "runtime.gopanic"
+		if !more || len(calls) == 16 {
+			break
+		}
+	}
+	return fmt.Errorf("%w: %T in %s", errPanic, value, strings.Join(calls, " < "))
+}
+
+var errPanic = errors.New("panic")
