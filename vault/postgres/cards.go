@@ -177,7 +177,7 @@ func (t *tx) change(ctx context.Context, n int64, sql string, args ...any) (bool
 	return len(ranges) > 0, err
 }
 
-const setStandingToken = `
+const setStanding = `
 UPDATE cards SET token = $3, token_tag = $4 WHERE tenant = $1 AND id = $2 AND token IS NULL AND state <> $5`
 
 // SetStandingToken implements vault.Tx.
@@ -186,7 +186,7 @@ func (t *tx) SetStandingToken(ctx context.Context, tenant string, card uuid.UUID
 	if err != nil {
 		return vault.CardRow{}, err
 	}
-	_, err = t.exec(ctx, setStandingToken, number, [16]byte(card), [16]byte(token), tag, int16(vault.CardDeleted))
+	_, err = t.exec(ctx, setStanding, number, [16]byte(card), [16]byte(token), tag, int16(vault.CardDeleted))
 	if err != nil {
 		return vault.CardRow{}, err
 	}

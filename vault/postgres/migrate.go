@@ -19,7 +19,7 @@ import (
 const SchemaVersion int64 = 1
 
 //go:embed migrations/*.sql
-var embedded embed.FS //nolint:gochecknoglobals // The only way to embed files.
+var embedded embed.FS
 
 // SchemaError says that the database has another schema than this program knows.
 type SchemaError struct{ Found, Known int64 }

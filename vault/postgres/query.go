@@ -83,7 +83,7 @@ func repeatable(err error) bool {
 // not meet again.
 func pause(attempt int) time.Duration {
 	var random [1]byte
-	_, _ = rand.Read(random[:]) // never fails: crypto/rand
+	rand.Read(random[:]) // crypto/rand never fails
 	longest := time.Millisecond << min(attempt-1, 6)
 	return longest/2 + longest/2*time.Duration(random[0])/256
 }

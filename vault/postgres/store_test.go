@@ -14,8 +14,12 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func TestContract(t *testing.T) {
 	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
+		t.Helper()
 		dsn := migrated(t, pgtest.DSN(t))
-		return func(t testing.TB) vault.Store { return open(t, dsn) }
+		return func(t testing.TB) vault.Store {
+			t.Helper()
+			return open(t, dsn)
+		}
 	})
 }
 

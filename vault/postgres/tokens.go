@@ -94,7 +94,7 @@ func (t *tx) PlainTokens(ctx context.Context, tenant string, cards []uuid.UUID) 
 
 // The lock on the cards makes their deletion wait, so that none leaves a token
 // behind. Others can add tokens to the same cards meanwhile.
-const insertTokens = `
+const insertExtra = `
 WITH live AS (
     SELECT id FROM cards WHERE tenant = $1 AND id = ANY($10) AND state <> $11 ORDER BY id FOR SHARE
 ), added AS (
@@ -125,7 +125,7 @@ func (t *tx) InsertTokens(ctx context.Context, tenant string, rows []vault.Token
 		return nil, err
 	}
 	cards := column(rows, func(r *vault.TokenRow) [16]byte { return r.Card.ID })
-	added, err := collect(ctx, t, scanUUID[tokenizer.ID], insertTokens, number,
+	added, err := collect(ctx, t, scanUUID[tokenizer.ID], insertExtra, number,
 		column(rows, func(r *vault.TokenRow) int64 { return micros(r.Created) }),
 		column(rows, func(r *vault.TokenRow) int64 { return r.Tag }),
 		column(rows, func(r *vault.TokenRow) int64 { return micros(r.Expires) }),
@@ -157,7 +157,7 @@ func encodePrincipals(rows []vault.TokenRow) ([]string, error) {
 	return encoded, nil
 }
 
-const useTokens = `
+const useOnce = `
 WITH free AS (
     SELECT token FROM tokens WHERE tenant = $1 AND token = ANY($2) AND single_use AND used_at = 0
     ORDER BY token FOR UPDATE
@@ -173,7 +173,7 @@ func (t *tx) UseTokens(ctx context.Context, tenant string, tokens []tokenizer.ID
 	if err != nil {
 		return nil, err
 	}
-	return collect(ctx, t, scanUUID[tokenizer.ID], useTokens, number, uuids(tokens), micros(at))
+	return collect(ctx, t, scanUUID[tokenizer.ID], useOnce, number, uuids(tokens), micros(at))
 }
 
 const deleteToken = `

@@ -9,18 +9,19 @@ import (
 
 const selectRanges = `
 SELECT r.number, r.name, r.prefix, r.length, r.first, r.last, r.reserved, r.validity_months, r.state, r.created,
-       r.carved, r.gone, coalesce((SELECT sum(b.until - b.next) FROM range_blocks b WHERE b.range_number = r.number), 0)
+       r.range_key, r.carved, r.gone, coalesce((SELECT sum(b.until - b.next) FROM range_blocks b WHERE b.range_number = r.number), 0)
 FROM bin_ranges r WHERE r.tenant = ? `
 
 func scanRange(r *row) (vault.BINRangeRow, error) {
 	b := vault.BINRangeRow{
-		Number: int32(r.int()), Name: r.text(), Prefix: r.text(), Length: int16(r.int()), First: r.int(), Last: r.int(),
+		Number: r.int32(), Name: r.text(), Prefix: r.text(), Length: r.int16(), First: r.int(), Last: r.int(),
 	}
 	var err error
 	if reserved := r.text(); reserved != "" {
 		err = json.Unmarshal([]byte(reserved), &b.Reserved)
 	}
-	b.ValidityMonths, b.State, b.Created = int16(r.int()), vault.BINRangeState(r.int()), r.time()
+	b.ValidityMonths, b.State, b.Created = r.int16(), vault.BINRangeState(r.int16()), r.time()
+	b.Key = r.uuid()
 	b.Carved, b.Gone, b.Left = r.int(), r.int(), r.int()
 	return b, err
 }
@@ -66,13 +67,12 @@ func (t *tx) InsertBINRange(_ context.Context, tenant string, row vault.BINRange
 	if err != nil {
 		return 0, err
 	}
-	number, err := only(collect(t.conn, scanInt, `
+	return only(collect(t.conn, scanInt32, `
 		INSERT INTO bin_ranges (tenant, name, prefix, length, first, last, low, high, reserved, validity_months,
-		                        state, created, carved, gone)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0) RETURNING number`,
+		                        state, created, range_key, carved, gone)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0) RETURNING number`,
 		id, row.Name, row.Prefix, row.Length, row.First, row.Last, low, high, string(reserved), row.ValidityMonths,
-		row.State, micros(row.Created)))
-	return int32(number), err
+		row.State, micros(row.Created), row.Key[:]))
 }
 
 // refuse returns reason where a query finds a range.

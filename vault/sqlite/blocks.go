@@ -16,7 +16,7 @@ import (
 const blockColumns = `replica, range_number, start, next, until`
 
 func scanBlock(r *row) (vault.Block, error) {
-	return vault.Block{Replica: r.uuid(), RangeNumber: int32(r.int()), Start: r.int(), Next: r.int(), End: r.int()}, nil
+	return vault.Block{Replica: r.uuid(), RangeNumber: r.int32(), Start: r.int(), Next: r.int(), End: r.int()}, nil
 }
 
 // TakeBlock implements vault.Store.

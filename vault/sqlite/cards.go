@@ -22,8 +22,8 @@ func scanCard(r *row) (vault.CardRow, error) {
 	return vault.CardRow{
 		ID: r.uuid(), Fingerprint: r.uuid(), Key: r.uuid(), Sealed: r.bytes(),
 		StandingToken: r.uuid(), StandingTag: r.int(),
-		State: vault.CardState(r.int()), Origin: vault.Origin(r.int()), Expiry: vault.Expiry(r.int()),
-		LastFour: int16(r.int()), RangeNumber: int32(r.int()), BINRange: r.text(), Created: r.time(),
+		State: vault.CardState(r.int16()), Origin: vault.Origin(r.int16()), Expiry: vault.Expiry(r.int16()),
+		LastFour: r.int16(), RangeNumber: r.int32(), BINRange: r.text(), Created: r.time(),
 	}, nil
 }
 
@@ -92,7 +92,7 @@ type cardChange struct {
 }
 
 func scanChange(r *row) (cardChange, error) {
-	return cardChange{origin: vault.Origin(r.int()), number: r.int()}, nil
+	return cardChange{origin: vault.Origin(r.int16()), number: r.int()}, nil
 }
 
 // change runs a statement that returns origin and range of the card it changed. Of
@@ -156,7 +156,7 @@ func (t *tx) DeleteCard(_ context.Context, tenant string, card uuid.UUID) (bool,
 	if err != nil {
 		return false, err
 	}
-	state, err := only(collect(t.conn, scanInt, `SELECT state FROM cards WHERE tenant = ? AND id = ? AND state <> ?`,
+	state, err := only(collect(t.conn, scanInt32, `SELECT state FROM cards WHERE tenant = ? AND id = ? AND state <> ?`,
 		number, card[:], vault.CardDeleted))
 	if errors.Is(err, vault.ErrNoRow) {
 		return false, nil
@@ -168,7 +168,7 @@ func (t *tx) DeleteCard(_ context.Context, tenant string, card uuid.UUID) (bool,
 		return false, err
 	}
 	gone := int64(1)
-	if vault.CardState(state) == vault.CardClosed {
+	if state == int32(vault.CardClosed) {
 		gone = 0
 	}
 	t.erased = true

@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"errors"
+	"math"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -16,9 +18,10 @@ func collect[T any](conn *sqlite.Conn, scan func(*row) (T, error), sql string, a
 	err := sqlitex.Execute(conn, sql, &sqlitex.ExecOptions{
 		Args: args,
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			one, err := scan(&row{stmt: stmt})
+			r := row{stmt: stmt}
+			one, err := scan(&r)
 			all = append(all, one)
-			return err
+			return errors.Join(err, r.err)
 		},
 	})
 	return all, err
@@ -60,14 +63,36 @@ func only[T any](rows []T, err error) (T, error) {
 type row struct {
 	stmt   *sqlite.Stmt
 	column int
+	err    error
 }
+
+// errValue refuses a row that this package cannot have written.
+var errValue = errors.New("sqlite: a column holds what it cannot")
 
 func (r *row) next() int {
 	r.column++
 	return r.column - 1
 }
 
-func (r *row) int() int64   { return r.stmt.ColumnInt64(r.next()) }
+func (r *row) int() int64 { return r.stmt.ColumnInt64(r.next()) }
+func (r *row) int32() int32 {
+	n := r.int()
+	if n < math.MinInt32 || n > math.MaxInt32 {
+		r.err = errValue
+		return 0
+	}
+	return int32(n)
+}
+
+func (r *row) int16() int16 {
+	n := r.int()
+	if n < math.MinInt16 || n > math.MaxInt16 {
+		r.err = errValue
+		return 0
+	}
+	return int16(n)
+}
+
 func (r *row) bool() bool   { return r.stmt.ColumnBool(r.next()) }
 func (r *row) text() string { return r.stmt.ColumnText(r.next()) }
 
@@ -82,7 +107,10 @@ func (r *row) time() time.Time {
 // uuid is zero where the column is NULL.
 func (r *row) uuid() [16]byte {
 	var id [16]byte
-	r.stmt.ColumnBytes(r.next(), id[:])
+	i := r.next()
+	if !r.stmt.ColumnIsNull(i) && (r.stmt.ColumnLen(i) != len(id) || r.stmt.ColumnBytes(i, id[:]) != len(id)) {
+		r.err = errValue
+	}
 	return id
 }
 
@@ -99,7 +127,7 @@ func (r *row) bytes() []byte {
 
 func scanInt(r *row) (int64, error) { return r.int(), nil }
 
-func scanUUID(r *row) ([16]byte, error) { return r.uuid(), nil }
+func scanInt32(r *row) (int32, error) { return r.int32(), nil }
 
 func micros(t time.Time) int64 {
 	if t.IsZero() {

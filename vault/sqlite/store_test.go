@@ -11,8 +11,12 @@ import (
 
 func TestContract(t *testing.T) {
 	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
+		t.Helper()
 		path := filepath.Join(t.TempDir(), "vault.db")
-		return func(t testing.TB) vault.Store { return open(t, path) }
+		return func(t testing.TB) vault.Store {
+			t.Helper()
+			return open(t, path)
+		}
 	})
 }
 

@@ -83,7 +83,7 @@ func (w *writer) exec(sql string, args ...any) error {
 func (w *writer) rollback() {
 	w.conn.SetInterrupt(nil)
 	if !w.conn.AutocommitEnabled() {
-		_ = w.exec("ROLLBACK") //nolint:errcheck // The error that led here is the one to return.
+		_ = w.exec("ROLLBACK") // The error that led here is the one to return.
 	}
 }
 

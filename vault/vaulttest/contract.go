@@ -35,7 +35,7 @@ func StoreContract(t *testing.T, fresh func(t testing.TB) Database) {
 			for _, c := range aggregate.cases {
 				t.Run(c.name, func(t *testing.T) {
 					t.Parallel()
-					c.test(t, fresh(t))
+					c.test(&contract{T: t, db: fresh(t)})
 				})
 			}
 		})
@@ -45,5 +45,17 @@ func StoreContract(t *testing.T, fresh func(t testing.TB) Database) {
 // contractCase is one sentence of the contract.
 type contractCase struct {
 	name string
-	test func(t *testing.T, db Database)
+	test func(t *contract)
+}
+
+// contract is the test of one sentence, on a database of its own.
+type contract struct {
+	*testing.T
+	db Database
+}
+
+// open opens another replica's store.
+func (c *contract) open() vault.Store {
+	c.Helper()
+	return c.db(c.T)
 }

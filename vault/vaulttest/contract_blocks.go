@@ -36,8 +36,8 @@ func (r *replica) advance(block vault.Block, next int64) bool {
 	return r.changed(func(ctx context.Context, tx vault.Tx) (bool, error) { return tx.AdvanceBlock(ctx, block, next) })
 }
 
-func blocksCarved(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func blocksCarved(t *contract) {
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, numbered("small", "900001", 25))
 	other := uuid.New()
 	for i, want := range []vault.Block{
@@ -50,13 +50,13 @@ func blocksCarved(t *testing.T, db Database) {
 	}
 	bin.Carved, bin.Left = 25, 25
 	same(t, "range", must(r.BINRange(t.Context(), tenant, bin.Name))(t), bin)
-	mine := must(db(t).Blocks(t.Context(), r.id, bin.Number))(t)
+	mine := must(t.open().Blocks(t.Context(), r.id, bin.Number))(t)
 	same(t, "blocks", len(mine), 2)
 	same(t, "blocks of nobody", len(must(r.Blocks(t.Context(), uuid.New(), bin.Number))(t)), 0)
 }
 
-func blocksAdvanced(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func blocksAdvanced(t *contract) {
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, numbered("small", "900001", 10))
 	block := must(r.TakeBlock(t.Context(), r.id, bin.Number, 10))(t)
 	if !r.advance(block, 4) {
@@ -92,14 +92,14 @@ func blocksAdvanced(t *testing.T, db Database) {
 	same(t, "left", must(r.BINRange(t.Context(), tenant, bin.Name))(t).Left, 0)
 }
 
-func blocksTakenOver(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func blocksTakenOver(t *contract) {
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, numbered("small", "900001", 10))
 	block := must(r.TakeBlock(t.Context(), r.id, bin.Number, 10))(t)
 	_, err := r.TakeBlock(t.Context(), r.id, bin.Number, 10)
 	is(t, "block that the replica has already", err, vault.ErrNoRow)
 
-	heir := newReplica(t, db(t))
+	heir := newReplica(t, t.open())
 	half := must(heir.TakeBlock(t.Context(), heir.id, bin.Number, 10))(t)
 	same(t, "half", half, vault.Block{Replica: heir.id, RangeNumber: bin.Number, Start: 5, Next: 5, End: 10})
 	if r.advance(block, 6) {
@@ -109,7 +109,7 @@ func blocksTakenOver(t *testing.T, db Database) {
 		t.Error("the holder of a number could not use it")
 	}
 	// One number is left with each: 4 and 9.
-	third := newReplica(t, db(t))
+	third := newReplica(t, t.open())
 	for range 2 {
 		whole := must(third.TakeBlock(t.Context(), third.id, bin.Number, 10))(t)
 		same(t, "numbers left", whole.End-whole.Next, 1)
@@ -137,15 +137,15 @@ type blocksMachine struct {
 	used     map[int64]bool
 }
 
-func blocksModel(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func blocksModel(t *contract) {
+	r := newReplica(t, t.open())
 	made := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		made++
 		n := rapid.Int64Range(1, 40).Draw(rt, "numbers")
 		m := &blocksMachine{
 			store: r, writer: r, size: n, used: map[int64]bool{},
-			bin:      r.insertRange(tenant, numbered("r"+strconv.Itoa(made), fmt.Sprint(900_000+made), n)),
+			bin:      r.insertRange(tenant, numbered("r"+strconv.Itoa(made), strconv.Itoa(900_000+made), n)),
 			replicas: [3]uuid.UUID{uuid.New(), uuid.New(), uuid.New()},
 		}
 		for i := range m.held {
@@ -270,14 +270,14 @@ func (m *blocksMachine) drain(rt *rapid.T) {
 
 // Several replicas empty a range at once, some of them leaving their blocks behind
 // again and again, as if killed.
-func blocksTogether(t *testing.T, db Database) {
+func blocksTogether(t *contract) {
 	const replicas, numbers = 4, 2_000
-	r := newReplica(t, db(t))
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, numbered("full", "900001", numbers))
 	var mu sync.Mutex
 	used := map[int64]int{}
 	together(replicas, func(i int) {
-		end := newReplica(t, db(t))
+		end := newReplica(t, t.open())
 		for life := 0; ; life++ {
 			got, more := drainOnce(t, end, bin.Number, int64(17+i), i%2 == 1 && life%3 == 0)
 			mu.Lock()
@@ -299,18 +299,19 @@ func blocksTogether(t *testing.T, db Database) {
 }
 
 // blockOf returns a block that the replica has, or else takes one.
-func (r *replica) blockOf(t *testing.T, bin int32, size int64) (vault.Block, error) {
-	own, err := r.Blocks(t.Context(), r.id, bin)
+func (r *replica) blockOf(bin int32, size int64) (vault.Block, error) {
+	own, err := r.Blocks(r.t.Context(), r.id, bin)
 	if err != nil || len(own) == 0 {
-		return r.TakeBlock(t.Context(), r.id, bin, size)
+		return r.TakeBlock(r.t.Context(), r.id, bin, size)
 	}
 	return own[0], nil
 }
 
 // drainOnce takes a block and uses it, in steps; killed, it stops midway and comes
 // back as another replica. It reports whether there may be more.
-func drainOnce(t *testing.T, r *replica, bin int32, size int64, killed bool) (used []int64, more bool) {
-	block, err := r.blockOf(t, bin, size)
+func drainOnce(t testing.TB, r *replica, bin int32, size int64, killed bool) (used []int64, more bool) {
+	t.Helper()
+	block, err := r.blockOf(bin, size)
 	if errors.Is(err, vault.ErrNoRow) {
 		return nil, false
 	}

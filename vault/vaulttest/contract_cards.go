@@ -24,14 +24,14 @@ func cardCases() []contractCase {
 	}
 }
 
-func cardsRoundTrip(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func cardsRoundTrip(t *contract) {
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, newRange("issuing", "900001"))
 	bare := newCard()
 	bare.StandingToken, bare.StandingTag, bare.State = tokenizer.ID{}, 0, vault.CardSuspended
 	want := []vault.CardRow{newCard(), issuedFrom(bin), bare}
 	r.insert(tenant, want...)
-	for _, store := range []vault.Store{r, db(t)} {
+	for _, store := range []vault.Store{r, t.open()} {
 		for _, card := range want {
 			same(t, "card", must(store.Card(t.Context(), tenant, card.ID))(t), card)
 		}
@@ -40,8 +40,8 @@ func cardsRoundTrip(t *testing.T, db Database) {
 	is(t, "unknown card", err, vault.ErrNoRow)
 }
 
-func cardsOfTenants(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func cardsOfTenants(t *contract) {
+	r := newReplica(t, t.open())
 	mine := newCard()
 	theirs := mine // the same id, fingerprint and token
 	theirs.Sealed, theirs.LastFour = []byte("theirs"), 1234
@@ -66,8 +66,8 @@ func cardsOfTenants(t *testing.T, db Database) {
 	same(t, "card after the other tenant deleted its own", r.card(tenant, mine.ID), mine)
 }
 
-func cardsInPages(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func cardsInPages(t *contract) {
+	r := newReplica(t, t.open())
 	want := newCards(23)
 	shuffled := slices.Clone(want)
 	slices.SortFunc(shuffled, func(a, b vault.CardRow) int { return slices.Compare(a.Key[:], b.Key[:]) })
@@ -93,8 +93,8 @@ func cardsInPages(t *testing.T, db Database) {
 	}
 }
 
-func cardsTaken(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func cardsTaken(t *contract) {
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, newRange("issuing", "900001"))
 	live, dead := issuedFrom(bin), newCard()
 	r.insert(tenant, live, dead)
@@ -103,7 +103,7 @@ func cardsTaken(t *testing.T, db Database) {
 
 	again, revived, fresh := newCard(), newCard(), newCard()
 	again.Fingerprint, revived.Fingerprint = live.Fingerprint, dead.Fingerprint
-	newReplica(t, db(t)).commit(func(ctx context.Context, tx vault.Tx) error {
+	newReplica(t, t.open()).commit(func(ctx context.Context, tx vault.Tx) error {
 		taken, err := tx.InsertCards(ctx, tenant, []vault.CardRow{again, fresh, revived})
 		byID(taken)
 		want := []vault.CardRow{live, dead}
@@ -121,8 +121,8 @@ func byID(cards []vault.CardRow) {
 	slices.SortFunc(cards, func(a, b vault.CardRow) int { return slices.Compare(a.ID[:], b.ID[:]) })
 }
 
-func cardsTwiceInOneCall(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func cardsTwiceInOneCall(t *contract) {
+	r := newReplica(t, t.open())
 	first, other := newCard(), newCard()
 	rows := []vault.CardRow{other, first}
 	for range 3 {
@@ -144,11 +144,11 @@ func cardsTwiceInOneCall(t *testing.T, db Database) {
 
 // Replicas insert the same cards in different orders, again and again: a store
 // that locks in the order of the call deadlocks here.
-func cardsTogether(t *testing.T, db Database) {
+func cardsTogether(t *contract) {
 	const replicas, rounds, cards = 4, 8, 40
 	ends := make([]*replica, replicas)
 	for i := range ends {
-		ends[i] = newReplica(t, db(t))
+		ends[i] = newReplica(t, t.open())
 	}
 	for range rounds {
 		fingerprints := newCards(cards)
@@ -162,7 +162,8 @@ func cardsTogether(t *testing.T, db Database) {
 
 // insertThem inserts new cards of the same fingerprints, in an order of the
 // replica's own, and returns which card stands for each.
-func insertThem(t *testing.T, r *replica, like []vault.CardRow, order int) map[uuid.UUID]uuid.UUID {
+func insertThem(t testing.TB, r *replica, like []vault.CardRow, order int) map[uuid.UUID]uuid.UUID {
+	t.Helper()
 	var standing map[uuid.UUID]uuid.UUID
 	rows := slices.Clone(like)
 	if order%2 == 1 {
@@ -184,8 +185,8 @@ func insertThem(t *testing.T, r *replica, like []vault.CardRow, order int) map[u
 	return standing
 }
 
-func cardsWithTakenIDs(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func cardsWithTakenIDs(t *contract) {
+	r := newReplica(t, t.open())
 	there := newCard()
 	r.insert(tenant, there)
 	for what, change := range map[string]func(c *vault.CardRow){
@@ -203,8 +204,8 @@ func cardsWithTakenIDs(t *testing.T, db Database) {
 	same(t, "cards", must(r.ListCards(t.Context(), tenant, uuid.Nil, 10))(t), []vault.CardRow{there})
 }
 
-func cardsOfNone(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func cardsOfNone(t *contract) {
+	r := newReplica(t, t.open())
 	r.insert(tenant)
 	same(t, "tokens of none", len(must(r.CardsByToken(t.Context(), tenant, nil))(t)), 0)
 }

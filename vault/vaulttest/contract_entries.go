@@ -38,13 +38,13 @@ func (r *replica) records(entries ...audit.Entry) []audit.Record {
 	return records
 }
 
-func entriesRoundTrip(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func entriesRoundTrip(t *contract) {
+	r := newReplica(t, t.open())
 	want := r.records(
 		audit.Entry{Tenant: tenant, Action: "One", Time: start(), Count: 3},
 		audit.Entry{Tenant: tenant, Action: "Two", Time: start().Add(time.Microsecond), Decision: audit.Allow},
 	)
-	got := must(db(t).ListEntries(t.Context(), tenant, vault.EntryPosition{}, 10))(t)
+	got := must(t.open().ListEntries(t.Context(), tenant, vault.EntryPosition{}, 10))(t)
 	same(t, "entries", got, want)
 	for _, record := range got {
 		if _, err := record.Entry(); err != nil {
@@ -53,10 +53,10 @@ func entriesRoundTrip(t *testing.T, db Database) {
 	}
 }
 
-func entriesInOrder(t *testing.T, db Database) {
+func entriesInOrder(t *contract) {
 	var all []audit.Record
 	for range 3 {
-		r := newReplica(t, db(t))
+		r := newReplica(t, t.open())
 		for i := range 4 {
 			at := start().Add(time.Duration(i/2) * time.Second) // two of each time
 			all = append(all, r.records(audit.Entry{Tenant: tenant, Time: at}, audit.Entry{Tenant: tenant, Time: at})...)
@@ -65,7 +65,7 @@ func entriesInOrder(t *testing.T, db Database) {
 	slices.SortFunc(all, func(a, b audit.Record) int {
 		return cmp.Or(a.Time.Compare(b.Time), slices.Compare(a.Replica[:], b.Replica[:]), cmp.Compare(a.Number, b.Number))
 	})
-	store := db(t)
+	store := t.open()
 	same(t, "all at once", must(store.ListEntries(t.Context(), tenant, vault.EntryPosition{}, 100))(t), all)
 	for _, size := range []int{1, 5, 24} {
 		same(t, "pages", pages(t, store, size), all)
@@ -73,7 +73,7 @@ func entriesInOrder(t *testing.T, db Database) {
 }
 
 // pages lists a tenant's entries, each page from where the one before ended.
-func pages(t *testing.T, store vault.Store, size int) []audit.Record {
+func pages(t testing.TB, store vault.Store, size int) []audit.Record {
 	t.Helper()
 	var all []audit.Record
 	var from vault.EntryPosition
@@ -91,27 +91,27 @@ func pages(t *testing.T, store vault.Store, size int) []audit.Record {
 	}
 }
 
-func entriesOfTenants(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func entriesOfTenants(t *contract) {
+	r := newReplica(t, t.open())
 	want := r.records(
 		audit.Entry{Tenant: tenant, Time: start()},
 		audit.Entry{Tenant: foreign, Time: start()},
 		audit.Entry{Tenant: "", Action: "Start", Time: start()}, // the server's own
 	)
 	for _, record := range want {
-		got := must(db(t).ListEntries(t.Context(), record.Tenant, vault.EntryPosition{}, 10))(t)
+		got := must(t.open().ListEntries(t.Context(), record.Tenant, vault.EntryPosition{}, 10))(t)
 		same(t, "entries of "+record.Tenant, got, []audit.Record{record})
 	}
-	none := must(db(t).ListEntries(t.Context(), "nobody", vault.EntryPosition{}, 10))(t)
+	none := must(t.open().ListEntries(t.Context(), "nobody", vault.EntryPosition{}, 10))(t)
 	same(t, "entries of nobody", len(none), 0)
 }
 
-func entriesHead(t *testing.T, db Database) {
-	r, other := newReplica(t, db(t)), newReplica(t, db(t))
+func entriesHead(t *contract) {
+	r, other := newReplica(t, t.open()), newReplica(t, t.open())
 	r.records(audit.Entry{Tenant: tenant, Time: start()})
 	last := r.records(audit.Entry{Tenant: tenant, Time: start()}, audit.Entry{Tenant: foreign, Time: start()})[1]
 	other.records(audit.Entry{Tenant: tenant, Time: start().Add(time.Hour)})
-	same(t, "head", must(db(t).Head(t.Context(), r.id))(t), last)
+	same(t, "head", must(t.open().Head(t.Context(), r.id))(t), last)
 	_, err := r.Head(t.Context(), uuid.New())
 	is(t, "head of nobody", err, vault.ErrNoRow)
 }

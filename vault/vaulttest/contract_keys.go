@@ -3,7 +3,6 @@ package vaulttest
 import (
 	"context"
 	"errors"
-	"testing"
 
 	"github.com/google/uuid"
 
@@ -33,13 +32,13 @@ func (r *replica) insertKey(row vault.KeyRow, after uuid.UUID) bool {
 	return r.changed(func(ctx context.Context, tx vault.Tx) (bool, error) { return tx.InsertKey(ctx, row, after) })
 }
 
-func keysRoundTrip(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func keysRoundTrip(t *contract) {
+	r := newReplica(t, t.open())
 	for _, want := range []vault.KeyRow{newKey("data", ""), newKey("range", "main"), newKey("range", "other")} {
 		if !r.insertKey(want, uuid.Nil) {
 			t.Fatal("the first key of a scope was not added")
 		}
-		for _, store := range []vault.Store{r, db(t)} {
+		for _, store := range []vault.Store{r, t.open()} {
 			same(t, "key", must(store.Key(t.Context(), tenant, want.ID))(t), want)
 			same(t, "active key", must(store.ActiveKey(t.Context(), tenant, want.Purpose, want.Subject))(t), want)
 		}
@@ -50,8 +49,8 @@ func keysRoundTrip(t *testing.T, db Database) {
 	is(t, "key of an unknown scope", err, vault.ErrNoRow)
 }
 
-func keysOfTenants(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func keysOfTenants(t *contract) {
+	r := newReplica(t, t.open())
 	key := newKey("data", "")
 	r.insertKey(key, uuid.Nil)
 	_, err := r.Key(t.Context(), foreign, key.ID)
@@ -78,8 +77,8 @@ func keysOfTenants(t *testing.T, db Database) {
 	same(t, "key", must(r.Key(t.Context(), tenant, key.ID))(t), key)
 }
 
-func keysActive(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func keysActive(t *contract) {
+	r := newReplica(t, t.open())
 	first, second, third := newKey("data", ""), newKey("data", ""), newKey("data", "")
 	elsewhere := newKey("range", "main")
 	r.insertKey(first, uuid.Nil)
@@ -104,11 +103,11 @@ func keysActive(t *testing.T, db Database) {
 	is(t, "key that was not added", err, vault.ErrNoRow)
 }
 
-func keysTogether(t *testing.T, db Database) {
+func keysTogether(t *contract) {
 	const replicas, rounds = 4, 5
 	ends := make([]*replica, replicas)
 	for i := range ends {
-		ends[i] = newReplica(t, db(t))
+		ends[i] = newReplica(t, t.open())
 	}
 	after := uuid.Nil
 	for range rounds {
@@ -126,8 +125,8 @@ func keysTogether(t *testing.T, db Database) {
 	}
 }
 
-func keyUses(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func keyUses(t *contract) {
+	r := newReplica(t, t.open())
 	key := newKey("data", "") // with 5 uses
 	r.insertKey(key, uuid.Nil)
 	reserve := func(n, limit int64) error { return r.ReserveKeyUses(t.Context(), tenant, key.ID, n, limit) }
@@ -143,7 +142,7 @@ func keyUses(t *testing.T, db Database) {
 		{1 << 30, 1 << 30, 21, vault.ErrLimit},
 	} {
 		is(t, "reserve", reserve(c.n, c.limit), c.err)
-		same(t, "uses", must(db(t).Key(t.Context(), tenant, key.ID))(t).Uses, c.uses)
+		same(t, "uses", must(t.open().Key(t.Context(), tenant, key.ID))(t).Uses, c.uses)
 	}
 	is(t, "uses of no key", r.ReserveKeyUses(t.Context(), tenant, uuid.New(), 1, 10), vault.ErrNoRow)
 	successor := newKey("data", "")
@@ -151,14 +150,14 @@ func keyUses(t *testing.T, db Database) {
 	is(t, "uses of a retiring key", reserve(1, 1<<30), nil)
 }
 
-func keyUsesTogether(t *testing.T, db Database) {
+func keyUsesTogether(t *contract) {
 	const replicas, each, limit = 4, 30, 5 + 100
-	r := newReplica(t, db(t))
+	r := newReplica(t, t.open())
 	key := newKey("data", "")
 	r.insertKey(key, uuid.Nil)
 	granted := make([]int, replicas)
 	together(replicas, func(i int) {
-		store := db(t)
+		store := t.open()
 		for range each {
 			err := store.ReserveKeyUses(t.Context(), tenant, key.ID, 1, limit)
 			if err == nil {

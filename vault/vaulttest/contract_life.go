@@ -3,7 +3,6 @@ package vaulttest
 import (
 	"bytes"
 	"context"
-	"testing"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,8 +37,8 @@ func (r *replica) revive(card vault.CardRow) bool {
 	return r.changed(func(ctx context.Context, tx vault.Tx) (bool, error) { return tx.ReviveCard(ctx, tenant, card) })
 }
 
-func lifeUpdate(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func lifeUpdate(t *contract) {
+	r := newReplica(t, t.open())
 	was := newCard()
 	r.insert(tenant, was)
 	now := was
@@ -63,8 +62,8 @@ func lifeUpdate(t *testing.T, db Database) {
 	}
 }
 
-func lifeGone(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func lifeGone(t *contract) {
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, newRange("issuing", "900001"))
 	closed, deleted, suspended, foreigner := issuedFrom(bin), issuedFrom(bin), issuedFrom(bin), newCard()
 	r.insert(tenant, closed, deleted, suspended, foreigner)
@@ -102,8 +101,8 @@ func lifeGone(t *testing.T, db Database) {
 	expect("reviving what was tokenized", 8)
 }
 
-func lifeDelete(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func lifeDelete(t *contract) {
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, newRange("issuing", "900001"))
 	card, neighbour := issuedFrom(bin), newCard()
 	r.insert(tenant, card, neighbour)
@@ -141,8 +140,8 @@ func lifeDelete(t *testing.T, db Database) {
 	same(t, "tokens of the tombstone", len(must(r.ListTokens(t.Context(), tenant, card.ID))(t)), 0)
 }
 
-func lifeRevive(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func lifeRevive(t *contract) {
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, newRange("issuing", "900001"))
 	old := issuedFrom(bin)
 	r.insert(tenant, old)
@@ -164,8 +163,8 @@ func lifeRevive(t *testing.T, db Database) {
 	}
 }
 
-func lifeStandingToken(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func lifeStandingToken(t *contract) {
+	r := newReplica(t, t.open())
 	card := newCard()
 	first := card.StandingToken
 	card.StandingToken, card.StandingTag = tokenizer.ID{}, 0
@@ -194,15 +193,15 @@ func lifeStandingToken(t *testing.T, db Database) {
 	is(t, "standing token for no card", err, vault.ErrNoRow)
 }
 
-func lifeTogether(t *testing.T, db Database) {
+func lifeTogether(t *contract) {
 	const replicas = 4
-	r := newReplica(t, db(t))
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, newRange("issuing", "900001"))
 	card := issuedFrom(bin)
 	r.insert(tenant, card)
 	ends := make([]*replica, replicas)
 	for i := range ends {
-		ends[i] = newReplica(t, db(t))
+		ends[i] = newReplica(t, t.open())
 	}
 	closed := card
 	closed.State = vault.CardClosed

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"testing"
 
 	"github.com/google/uuid"
 
@@ -24,21 +23,21 @@ func rangeCases() []contractCase {
 	}
 }
 
-func rangesRoundTrip(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func rangesRoundTrip(t *contract) {
+	r := newReplica(t, t.open())
 	want := newRange("whole", "900001")
 	want.Reserved = []vault.Interval{{First: 0, Last: 99}, {First: 5000, Last: 5000}}
 	want = r.insertRange(tenant, want)
 	if want.Number <= 0 {
 		t.Errorf("number = %d, want above 0", want.Number)
 	}
-	same(t, "range", must(db(t).BINRange(t.Context(), tenant, want.Name))(t), want)
+	same(t, "range", must(t.open().BINRange(t.Context(), tenant, want.Name))(t), want)
 	_, err := r.BINRange(t.Context(), tenant, "unknown")
 	is(t, "unknown range", err, vault.ErrNoRow)
 }
 
-func rangesOfTenants(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func rangesOfTenants(t *contract) {
+	r := newReplica(t, t.open())
 	var want []vault.BINRangeRow
 	for i, name := range []string{"a", "a-1", "a1", "aa", "b"} {
 		row := newRange(name, "90000"+strconv.Itoa(i))
@@ -64,8 +63,8 @@ func part(name, prefix string, length int16, first, last int64) vault.BINRangeRo
 	return row
 }
 
-func rangesOverlap(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func rangesOverlap(t *contract) {
+	r := newReplica(t, t.open())
 	r.insertRange(tenant, part("there", "900000", 16, 1_000, 1_999))
 	for i, c := range []struct {
 		row      vault.BINRangeRow
@@ -104,11 +103,11 @@ func rangesOverlap(t *testing.T, db Database) {
 	same(t, "ranges", len(must(r.ListBINRanges(t.Context(), tenant))(t)), 1)
 }
 
-func rangesTogether(t *testing.T, db Database) {
+func rangesTogether(t *contract) {
 	const replicas, rounds = 4, 5
 	ends := make([]*replica, replicas)
 	for i := range ends {
-		ends[i] = newReplica(t, db(t))
+		ends[i] = newReplica(t, t.open())
 	}
 	for round := range rounds {
 		won := make([]bool, replicas)
@@ -128,8 +127,8 @@ func rangesTogether(t *testing.T, db Database) {
 	}
 }
 
-func rangesNamed(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func rangesNamed(t *contract) {
+	r := newReplica(t, t.open())
 	r.insertRange(tenant, newRange("name", "900001"))
 	r.insertRange(foreign, newRange("name", "900002"))
 	for _, prefix := range []string{"900001", "900003"} {
@@ -150,8 +149,8 @@ func rangesNamed(t *testing.T, db Database) {
 	same(t, "card beside a refused range", r.card(tenant, card.ID), card)
 }
 
-func rangesState(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func rangesState(t *contract) {
+	r := newReplica(t, t.open())
 	want := r.insertRange(tenant, newRange("stateful", "900001"))
 	set := func(name string, from, to vault.BINRangeState) bool {
 		t.Helper()
@@ -166,11 +165,11 @@ func rangesState(t *testing.T, db Database) {
 		t.Error("a range changed that was in another state")
 	}
 	want.State = vault.RangePaused
-	same(t, "range", must(db(t).BINRange(t.Context(), tenant, want.Name))(t), want)
+	same(t, "range", must(t.open().BINRange(t.Context(), tenant, want.Name))(t), want)
 }
 
-func rangesNumbers(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func rangesNumbers(t *contract) {
+	r := newReplica(t, t.open())
 	seen := map[int32]bool{}
 	for i := range 4 {
 		row := newRange("r"+strconv.Itoa(i), "90000"+strconv.Itoa(i))

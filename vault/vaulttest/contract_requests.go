@@ -3,7 +3,6 @@ package vaulttest
 import (
 	"context"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,19 +47,19 @@ func byRequest(rows []vault.RequestRow) []vault.RequestRow {
 	return rows
 }
 
-func requestsRoundTrip(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func requestsRoundTrip(t *contract) {
+	r := newReplica(t, t.open())
 	want := []vault.RequestRow{newRequest(), newRequest(), {ID: uuid.New(), Created: start().Add(time.Hour)}}
 	want[1].Existing = true
 	same(t, "taken", len(r.claim(tenant, want...)), 0)
 	ids := append(requestIDs(want), uuid.New())
-	same(t, "requests", byRequest(must(db(t).Requests(t.Context(), tenant, ids))(t)), byRequest(want))
+	same(t, "requests", byRequest(must(t.open().Requests(t.Context(), tenant, ids))(t)), byRequest(want))
 	same(t, "requests of none", len(must(r.Requests(t.Context(), tenant, nil))(t)), 0)
 	same(t, "claims of none", len(r.claim(tenant)), 0)
 }
 
-func requestsOfTenants(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func requestsOfTenants(t *contract) {
+	r := newReplica(t, t.open())
 	mine := newRequest()
 	theirs := newRequest()
 	theirs.ID = mine.ID
@@ -73,20 +72,20 @@ func requestsOfTenants(t *testing.T, db Database) {
 	same(t, "request", must(r.Requests(t.Context(), tenant, []uuid.UUID{mine.ID}))(t), []vault.RequestRow{mine})
 }
 
-func requestsTaken(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func requestsTaken(t *contract) {
+	r := newReplica(t, t.open())
 	there := newRequest()
 	r.claim(tenant, there)
 	again, fresh, twice := newRequest(), newRequest(), newRequest()
 	again.ID, twice.ID = there.ID, fresh.ID
-	taken := newReplica(t, db(t)).claim(tenant, fresh, again, twice)
+	taken := newReplica(t, t.open()).claim(tenant, fresh, again, twice)
 	same(t, "taken", byRequest(taken), byRequest([]vault.RequestRow{there, fresh}))
 	ids := []uuid.UUID{there.ID, fresh.ID}
 	same(t, "requests", byRequest(must(r.Requests(t.Context(), tenant, ids))(t)), byRequest([]vault.RequestRow{there, fresh}))
 }
 
-func requestsAmended(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func requestsAmended(t *contract) {
+	r := newReplica(t, t.open())
 	kept, amended, released := newRequest(), newRequest(), newRequest()
 	r.commit(func(ctx context.Context, tx vault.Tx) error {
 		if _, err := tx.ClaimRequests(ctx, tenant, []vault.RequestRow{kept, amended, released}); err != nil {
@@ -109,11 +108,11 @@ func requestsAmended(t *testing.T, db Database) {
 	})
 }
 
-func requestsTogether(t *testing.T, db Database) {
+func requestsTogether(t *contract) {
 	const replicas, requests = 4, 40
 	ends := make([]*replica, replicas)
 	for i := range ends {
-		ends[i] = newReplica(t, db(t))
+		ends[i] = newReplica(t, t.open())
 	}
 	ids := make([]uuid.UUID, requests)
 	for i := range ids {

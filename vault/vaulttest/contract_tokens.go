@@ -3,7 +3,6 @@ package vaulttest
 import (
 	"context"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,8 +60,8 @@ func byToken(tokens []vault.TokenRow) []vault.TokenRow {
 	return tokens
 }
 
-func tokensRoundTrip(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func tokensRoundTrip(t *contract) {
+	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, newRange("issuing", "900001"))
 	card, other := issuedFrom(bin), newCard()
 	r.insert(tenant, card, other)
@@ -70,13 +69,13 @@ func tokensRoundTrip(t *testing.T, db Database) {
 	r.insertTokens(want...)
 	want = append(want, standing(card), standing(other))
 	ids := append(idsOf(want), newID(), want[0].Token) // one unknown, one twice
-	got := must(db(t).CardsByToken(t.Context(), tenant, ids))(t)
+	got := must(t.open().CardsByToken(t.Context(), tenant, ids))(t)
 	got = slices.CompactFunc(byToken(got), func(a, b vault.TokenRow) bool { return a.Token == b.Token })
 	same(t, "tokens", got, byToken(want))
 }
 
-func tokensOfTenants(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func tokensOfTenants(t *contract) {
+	r := newReplica(t, t.open())
 	card := newCard()
 	r.insert(tenant, card)
 	r.insert(foreign, newCard())
@@ -99,8 +98,8 @@ func tokensOfTenants(t *testing.T, db Database) {
 	same(t, "tokens", byToken(must(r.CardsByToken(t.Context(), tenant, ids))(t)), byToken([]vault.TokenRow{standing(card), once}))
 }
 
-func tokensInOrder(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func tokensInOrder(t *contract) {
+	r := newReplica(t, t.open())
 	card, other := newCard(), newCard()
 	card.Created = start().Add(24 * time.Hour) // standing first, though created last
 	r.insert(tenant, card, other)
@@ -113,8 +112,8 @@ func tokensInOrder(t *testing.T, db Database) {
 	same(t, "tokens of nothing", len(must(r.ListTokens(t.Context(), tenant, uuid.New()))(t)), 0)
 }
 
-func tokensPlain(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func tokensPlain(t *contract) {
+	r := newReplica(t, t.open())
 	card, other, third := newCard(), newCard(), newCard()
 	r.insert(tenant, card, other, third)
 	tokens := append(options(card), newToken(other), newToken(third))
@@ -131,8 +130,8 @@ func tokensPlain(t *testing.T, db Database) {
 	})
 }
 
-func tokensTaken(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func tokensTaken(t *contract) {
+	r := newReplica(t, t.open())
 	card, other := newCard(), newCard()
 	r.insert(tenant, card, other)
 	there := newToken(card)
@@ -153,8 +152,8 @@ func tokensTaken(t *testing.T, db Database) {
 	r.insertTokens()
 }
 
-func tokensUsedOnce(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func tokensUsedOnce(t *contract) {
+	r := newReplica(t, t.open())
 	card := newCard()
 	r.insert(tenant, card)
 	tokens := options(card)
@@ -181,9 +180,9 @@ func tokensUsedOnce(t *testing.T, db Database) {
 	})
 }
 
-func tokensUsedTogether(t *testing.T, db Database) {
+func tokensUsedTogether(t *contract) {
 	const replicas, tokens = 4, 30
-	r := newReplica(t, db(t))
+	r := newReplica(t, t.open())
 	card := newCard()
 	r.insert(tenant, card)
 	rows := make([]vault.TokenRow, tokens)
@@ -194,7 +193,7 @@ func tokensUsedTogether(t *testing.T, db Database) {
 	r.insertTokens(rows...)
 	ends := make([]*replica, replicas)
 	for i := range ends {
-		ends[i] = newReplica(t, db(t))
+		ends[i] = newReplica(t, t.open())
 	}
 	got := make([][]tokenizer.ID, replicas)
 	together(replicas, func(i int) {
@@ -215,8 +214,8 @@ func tokensUsedTogether(t *testing.T, db Database) {
 	same(t, "tokens used", len(slices.Compact(all)), tokens)
 }
 
-func tokensDeleted(t *testing.T, db Database) {
-	r := newReplica(t, db(t))
+func tokensDeleted(t *contract) {
+	r := newReplica(t, t.open())
 	card := newCard()
 	r.insert(tenant, card)
 	extra, other := newToken(card), newToken(card)
@@ -242,9 +241,9 @@ func tokensDeleted(t *testing.T, db Database) {
 
 // Tokens are added to cards while these are deleted. Whoever comes first, no token
 // is left.
-func tokensAndDeletion(t *testing.T, db Database) {
+func tokensAndDeletion(t *contract) {
 	const cards = 20
-	r, other := newReplica(t, db(t)), newReplica(t, db(t))
+	r, other := newReplica(t, t.open()), newReplica(t, t.open())
 	rows := newCards(cards)
 	r.insert(tenant, rows...)
 	together(2, func(i int) {

@@ -36,6 +36,7 @@ type replica struct {
 }
 
 func newReplica(t testing.TB, store vault.Store) *replica {
+	t.Helper()
 	id := uuid.New()
 	return &replica{Store: store, t: t, id: id, chain: audit.NewChain(id), now: start()}
 }
@@ -181,7 +182,7 @@ func newID() tokenizer.ID { return tokenizer.ID(uuid.New()) }
 // newRange returns a range of a million numbers.
 func newRange(name, prefix string) vault.BINRangeRow {
 	return vault.BINRangeRow{
-		Name: name, Prefix: prefix, Length: int16(len(prefix)) + 7, First: 0, Last: 999_999,
+		Name: name, Key: uuid.New(), Prefix: prefix, Length: int16(len(prefix)) + 7, First: 0, Last: 999_999,
 		ValidityMonths: 36, State: vault.RangeActive, Created: start(),
 	}
 }

@@ -63,6 +63,7 @@ CREATE TABLE bin_ranges (
     length          int2 NOT NULL,
     validity_months int2 NOT NULL,
     state           int2 NOT NULL,
+    range_key       uuid NOT NULL, -- the version that its numbers come from
     name            text NOT NULL,
     prefix          text NOT NULL,
     reserved        text NOT NULL, -- a JSON array of intervals; empty: none
