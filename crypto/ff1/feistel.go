@@ -51,8 +51,8 @@ func split(x uint64, digits int, tweak []byte) (feistel, error) {
 // absorb runs the PRF's CBC-MAC over everything that is the same in all rounds: P and Q without its last bytes.
 func (f *feistel) absorb(encrypt aesBlock, buf *buffer, tweak []byte) {
 	// Step 5: P = [1] ‖ [2] ‖ [1] ‖ [radix]³ ‖ [10] ‖ [u mod 256] ‖ [n]⁴ ‖ [t]⁴.
-	binary.BigEndian.PutUint64(buf[:8], 1<<56|2<<48|1<<40|radix<<16|rounds<<8|uint64(f.u))
-	binary.BigEndian.PutUint64(buf[8:], uint64(f.u+f.v)<<32|uint64(len(tweak)))
+	binary.BigEndian.PutUint64(buf[:8], 1<<56|2<<48|1<<40|radix<<16|rounds<<8|uint64(f.u)) //nolint:gosec // u is 3 to 9
+	binary.BigEndian.PutUint64(buf[8:], uint64(f.u+f.v)<<32|uint64(len(tweak)))            //nolint:gosec // n is 6 to 19
 	encrypt(buf)
 
 	// Step 6.i: Q = T ‖ [0]^((−t−b−1) mod 16) ‖ [i] ‖ [NUM(B)]^b. First the whole blocks of T.

@@ -19,7 +19,7 @@ func (r Range) At(i uint64) PAN {
 	}
 	payload := payloads.First + i
 	number := payload*10 + CheckDigit(payload)
-	return PAN{length: uint8(r.Length), number: &number}
+	return PAN{length: uint8(r.Length), number: &number} //nolint:gosec // payloads has checked that it is 12 to 19
 }
 
 // Index returns the index of p in the range, and whether p is in it.

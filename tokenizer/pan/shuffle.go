@@ -32,7 +32,7 @@ func newShuffle(key secret.Bytes, size uint64, tweak []byte) (*Permutation, erro
 		order[i] = uint32(i)
 	}
 	// Algorithm P: from the last position down, swap with a position chosen among those not yet done and itself.
-	for i := uint32(size) - 1; i > 0; i-- {
+	for i := uint32(size) - 1; i > 0; i-- { //nolint:gosec // size is below 10^6
 		j := draw.below(i + 1)
 		order[i], order[j] = order[j], order[i]
 	}
@@ -59,7 +59,7 @@ func newStream(key secret.Bytes, size uint64, tweak []byte) (*stream, error) {
 		return nil, errors.Join(ErrPermutationKey, err)
 	}
 	// The key serves for this one stream, so the counter may start at zero.
-	return &stream{ctr: cipher.NewCTR(block, make([]byte, aes.BlockSize))}, nil
+	return &stream{ctr: cipher.NewCTR(block, make([]byte, aes.BlockSize))}, nil //nolint:gosec // a key used once needs no random IV
 }
 
 // next returns the following 32 bits of keystream.
