@@ -122,8 +122,8 @@ func TestTemplate(t *testing.T) {
 	if len(leaf.URIs) != 2 {
 		t.Errorf("%d URI names, want 2", len(leaf.URIs))
 	}
-	for at, valid := range map[time.Duration]bool{59: false, 61: true, 119: true, 121: false} {
-		err := verify(ca, leaf, x509.ExtKeyUsageClientAuth, noon.Add(at*time.Minute))
+	for at, valid := range map[int]bool{59: false, 61: true, 119: true, 121: false} {
+		err := verify(ca, leaf, x509.ExtKeyUsageClientAuth, noon.Add(time.Duration(at)*time.Minute))
 		if (err == nil) != valid {
 			t.Errorf("after %d minutes: %v", at, err)
 		}

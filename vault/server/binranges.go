@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "github.com/cardvault/cardvault/proto/cardvault/v1"
@@ -83,7 +82,7 @@ func binRangeTo(r vault.BINRange) *pb.BinRange {
 		shown.GuessHitRate = float64(r.Live) / float64(r.Capacity)
 	}
 	if r.DaysToExhaustion >= 0 {
-		shown.DaysToExhaustion = proto.Float64(r.DaysToExhaustion)
+		shown.DaysToExhaustion = new(r.DaysToExhaustion)
 	}
 	return shown
 }

@@ -72,12 +72,3 @@ func methods() map[string]method {
 		reflectionpb.ServerReflection_ServerReflectionInfo_FullMethodName: {largest: oneItem},
 	}
 }
-
-// largestRequest is what gRPC refuses to read any method's request beyond.
-func largestRequest(rows map[string]method) int {
-	largest := 0
-	for _, row := range rows {
-		largest = max(largest, row.largest)
-	}
-	return largest
-}

@@ -11,8 +11,6 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/access"
@@ -104,43 +102,18 @@ type call struct {
 }
 
 func (c *call) receive(ctx context.Context, request any, decode func(any) error) error {
-	err := decode(request)
-	if c.row.action == "" {
-		return err
-	}
-	if !c.enter() {
+	own := c.row.action != "" // health answers when there is no room, too
+	why, err := receive(request, c.row.largest, decode)
+	if own && !c.enter() {
 		return errOverloaded
 	}
-	why, err := objection(request, c.row.largest, err)
-	if why != nil {
-		return c.pipe.refuse(ctx, c.caller, c.row.action, why)
-	}
-	return err
-}
-
-// objection says what is wrong with a request before anyone looks at what it asks
-// for, or returns the error of a request that did not arrive.
-func objection(request any, largest int, err error) (*vault.Error, error) {
-	//exhaustive:ignore // what is left is a connection or a caller that went away
-	switch status.Code(err) {
-	case codes.OK:
-	case codes.ResourceExhausted:
-		return errTooLarge, nil
-	case codes.Internal:
-		return errMalformed, nil
-	default:
-		return nil, err
-	}
-	message, ok := request.(proto.Message)
 	switch {
-	case !ok:
-		return errMalformed, nil
-	case proto.Size(message) > largest:
-		return errTooLarge, nil
-	case hasUnknownFields(message):
-		return vault.ErrUnknownField, nil
+	case why == nil:
+		return err
+	case own:
+		return c.pipe.refuse(ctx, c.caller, c.row.action, why)
 	default:
-		return nil, nil
+		return why
 	}
 }
 
@@ -155,7 +128,7 @@ func (c *call) leave() {
 	}
 }
 
-// boundStream ends when its context does, and takes no large request.
+// boundStream ends when its context does, and receives like a unary call.
 type boundStream struct {
 	grpc.ServerStream
 	ctx     context.Context //nolint:containedctx // gRPC gives a stream's context by a method of the stream
@@ -165,13 +138,11 @@ type boundStream struct {
 func (s *boundStream) Context() context.Context { return s.ctx }
 
 func (s *boundStream) RecvMsg(request any) error {
-	if err := s.ServerStream.RecvMsg(request); err != nil {
-		return err
+	why, err := receive(request, s.largest, s.ServerStream.RecvMsg)
+	if why != nil {
+		return why
 	}
-	if message, ok := request.(proto.Message); !ok || proto.Size(message) > s.largest {
-		return errTooLarge
-	}
-	return nil
+	return err
 }
 
 // describePanic says what panicked and where, never with which value: a value may

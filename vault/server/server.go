@@ -31,6 +31,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/stats/opentelemetry"
 
 	pb "github.com/cardvault/cardvault/proto/cardvault/v1"
@@ -47,6 +48,9 @@ const (
 	// streamsPerConnection bounds what one connection can have waiting.
 	streamsPerConnection = 1000
 	maxHeaderBytes       = 16 << 10
+	// largestMessage is where gRPC stops reading. Up to it a request that is too large
+	// for its method is refused with a reason.
+	largestMessage = 4 << 20
 	// connectionAge spreads clients anew over replicas that came later.
 	connectionAge = 30 * time.Minute
 )
@@ -140,7 +144,7 @@ func (cfg *Config) files() []string {
 // register makes the gRPC server and returns the names of the vault's services.
 func (s *Server) register(cfg Config) ([]string, error) {
 	rows := methods()
-	s.grpc = grpc.NewServer(s.options(cfg, largestRequest(rows))...)
+	s.grpc = grpc.NewServer(s.options(cfg)...)
 	r := &registrar{Server: s.grpc, pipe: s.pipe, rows: rows}
 	pb.RegisterCardServiceServer(r, &cards{vault: cfg.Vault, answers: s.pipe.answers})
 	pb.RegisterTokenServiceServer(r, &tokens{vault: cfg.Vault})
@@ -160,11 +164,12 @@ func (s *Server) register(cfg Config) ([]string, error) {
 	return services, nil
 }
 
-func (s *Server) options(cfg Config, largest int) []grpc.ServerOption {
+func (s *Server) options(cfg Config) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(s.gate),
 		grpc.UnknownServiceHandler(s.pipe.unknown),
-		grpc.MaxRecvMsgSize(largest),
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.MaxRecvMsgSize(largestMessage),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(streamsPerConnection),
 		grpc.ConnectionTimeout(handshakeTimeout),
@@ -177,7 +182,10 @@ func (s *Server) options(cfg Config, largest int) []grpc.ServerOption {
 			MinTime: 10 * time.Second, PermitWithoutStream: true,
 		}),
 		opentelemetry.ServerOption(opentelemetry.Options{
-			MetricsOptions: opentelemetry.MetricsOptions{MeterProvider: cfg.Metrics.provider},
+			MetricsOptions: opentelemetry.MetricsOptions{
+				MeterProvider: cfg.Metrics.provider,
+				Metrics:       stats.NewMetricSet(opentelemetry.ServerCallStartedMetricName, opentelemetry.ServerCallDurationMetricName),
+			},
 		}),
 	}
 }

@@ -27,13 +27,14 @@ import (
 // site is a whole server on a loopback port: a vault on SQLite, mutual TLS, and
 // the authority that makes its clients.
 type site struct {
-	dir    string
-	ca     *devca.CA
-	clock  *clock
-	log    *lines
-	vault  *vault.Vault
-	server *Server
-	addr   string
+	dir     string
+	ca      *devca.CA
+	clock   *clock
+	log     *lines
+	vault   *vault.Vault
+	metrics *Metrics
+	server  *Server
+	addr    string
 	// refused receives the reason of every refused handshake.
 	refused chan string
 }
@@ -46,9 +47,9 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s.renew(t)
-	metrics := s.openVault(t)
+	s.openVault(t)
 	cfg := s.config()
-	cfg.Vault, cfg.Metrics = s.vault, metrics
+	cfg.Vault, cfg.Metrics = s.vault, s.metrics
 	if s.server, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func (s *site) config() Config {
 	}
 }
 
-func (s *site) openVault(t *testing.T) *Metrics {
+func (s *site) openVault(t *testing.T) {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), filepath.Join(s.dir, "cards.db"))
 	if err != nil {
@@ -88,13 +89,10 @@ func (s *site) openVault(t *testing.T) *Metrics {
 	if err != nil {
 		t.Fatal(err)
 	}
-	metrics, err := NewMetrics()
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.metrics = newMetrics(t)
 	s.vault, err = vault.New(t.Context(), vault.Config{
 		Store: store, KEK: kek, KeyMaxAge: time.Hour, DataCryptoperiod: 365 * 24 * time.Hour, Policy: policy,
-		Clock: s.clock.Now, Log: slog.New(slog.NewJSONHandler(s.log, nil)), Meter: metrics.Meter(),
+		Clock: s.clock.Now, Log: slog.New(slog.NewJSONHandler(s.log, nil)), Meter: s.metrics.Meter(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -104,12 +102,11 @@ func (s *site) openVault(t *testing.T) *Metrics {
 			t.Error(err)
 		}
 	})
-	return metrics
 }
 
 func (s *site) serve(t *testing.T) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

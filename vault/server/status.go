@@ -127,7 +127,10 @@ func (a answer) status() *status.Status {
 
 // item is the error as the status of one item of a batch.
 func (a answer) item() *pb.ItemError {
-	return &pb.ItemError{Code: int32(a.code), Reason: a.reason, Field: a.field, Message: a.message}
+	return &pb.ItemError{
+		Code:   int32(a.code), //nolint:gosec // 0–16
+		Reason: a.reason, Field: a.field, Message: a.message,
+	}
 }
 
 // asStatus turns the error of a call into its status. gRPC's own errors are
