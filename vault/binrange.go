@@ -23,11 +23,10 @@ func (v *Vault) binRange(ctx context.Context, tenant, name string) (BINRangeRow,
 
 // CreateBINRange registers a range and makes its key.
 func (v *Vault) CreateBINRange(ctx context.Context, c Caller, requestID string, spec BINRangeSpec) (BINRange, Receipt, error) {
-	named := ""
-	if checkRangeID("id", spec.ID) == nil {
-		named = spec.ID
+	if malformed := checkRangeID("id", spec.ID); malformed != nil {
+		return BINRange{}, Receipt{}, v.Refuse(ctx, c, access.CreateBinRange, malformed)
 	}
-	g, err := v.guard(ctx, c, access.CreateBinRange, about{binRange: named})
+	g, err := v.guard(ctx, c, access.CreateBinRange, about{binRange: spec.ID})
 	if err != nil {
 		return BINRange{}, Receipt{}, err
 	}
@@ -37,12 +36,12 @@ func (v *Vault) CreateBINRange(ctx context.Context, c Caller, requestID string, 
 		return BINRange{}, receipt, err
 	}
 	row, err := v.binRange(ctx, c.Tenant, spec.ID)
-	return row.binRange(v.clock()), receipt, err
+	return row.binRange(v.now()), receipt, err
 }
 
 // planRange makes the change insert a range, or returns why it cannot.
 func (v *Vault) planRange(ctx context.Context, ch *change, g grant, requestID string, spec BINRangeSpec) error {
-	if err := ch.repeatable(requestID, g, v.clock(), spec.bytes()...); err != nil {
+	if err := ch.repeatable(requestID, g, v.now(), spec.bytes()...); err != nil {
 		return err
 	}
 	row, err := spec.row()
@@ -53,7 +52,7 @@ func (v *Vault) planRange(ctx context.Context, ch *change, g grant, requestID st
 	if err != nil {
 		return v.keyError(err)
 	}
-	row.Key, row.State, row.Created = uuid.UUID(key.ID), RangeActive, v.clock()
+	row.Key, row.State, row.Created = uuid.UUID(key.ID), RangeActive, v.now()
 	ch.apply = func(ctx context.Context, tx Tx, c *change) error {
 		_, err := tx.InsertBINRange(ctx, c.tenant, row)
 		switch {
@@ -74,7 +73,7 @@ func (v *Vault) GetBINRange(ctx context.Context, c Caller, id string) (BINRange,
 		row = found
 		return nil
 	})
-	return row.binRange(v.clock()), receipt, err
+	return row.binRange(v.now()), receipt, err
 }
 
 // PauseBINRange stops issuing from an active range.
@@ -105,7 +104,7 @@ func (v *Vault) ListBINRanges(ctx context.Context, c Caller) ([]BINRange, Receip
 	}
 	ranges := make([]BINRange, len(rows))
 	for i, row := range rows {
-		ranges[i] = row.binRange(v.clock())
+		ranges[i] = row.binRange(v.now())
 	}
 	return ranges, receipt, nil
 }
@@ -114,8 +113,7 @@ func (v *Vault) ListBINRanges(ctx context.Context, c Caller) ([]BINRange, Receip
 func (v *Vault) aboutRange(
 	ctx context.Context, c Caller, a access.Action, requestID, id string, plan func(*change, BINRangeRow) error,
 ) (Receipt, error) {
-	malformed := checkRangeID("id", id)
-	if malformed != nil {
+	if malformed := checkRangeID("id", id); malformed != nil {
 		return Receipt{}, v.Refuse(ctx, c, a, malformed)
 	}
 	g, err := v.guard(ctx, c, a, about{binRange: id})
@@ -123,7 +121,7 @@ func (v *Vault) aboutRange(
 		return Receipt{}, err
 	}
 	ch := g.change()
-	err = ch.repeatable(requestID, g, v.clock(), []byte(id))
+	err = ch.repeatable(requestID, g, v.now(), []byte(id))
 	var row BINRangeRow
 	if err == nil {
 		row, err = v.binRange(ctx, ch.tenant, id)
@@ -156,5 +154,5 @@ func (v *Vault) moveRange(ctx context.Context, c Caller, a access.Action, reques
 		return BINRange{}, receipt, err
 	}
 	row, err := v.binRange(ctx, c.Tenant, id)
-	return row.binRange(v.clock()), receipt, err
+	return row.binRange(v.now()), receipt, err
 }

@@ -44,7 +44,7 @@ func newSite(t *testing.T) *site {
 			t.Error(err)
 		}
 	})
-	kek, err := localkek.Open(filepath.Join(dir, "kek"))
+	kek, err := localkek.Create(filepath.Join(dir, "kek"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func (s *site) replica(t *testing.T, store vault.Store) *vault.Vault {
 	}
 	v, err := vault.New(t.Context(), vault.Config{
 		Store: store, KEK: s.kek, KeyMaxAge: time.Hour, DataCryptoperiod: 365 * 24 * time.Hour,
-		Policy: policy, Clock: s.clock.Now, Log: slog.New(slog.NewJSONHandler(io.MultiWriter(s.log), nil)),
+		Policy: policy, Clock: s.clock.Now, Log: slog.New(slog.NewJSONHandler(io.MultiWriter(s.log, t.Output()), nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -105,7 +105,7 @@ func (v *Vault) planIssue(c *change, from *issuer, req IssueRequest) error {
 	if from.err != nil {
 		return from.err
 	}
-	now := v.clock()
+	now := v.now()
 	if err := c.repeatable(req.RequestID, from.grant, now, []byte(req.BINRange), req.Expiry.bytes(), req.Token.bytes()); err != nil {
 		return err
 	}

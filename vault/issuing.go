@@ -52,7 +52,7 @@ func (r *round) insertIssued(ctx context.Context, tx Tx, waiting []*change, pass
 	byFingerprint := map[uuid.UUID]*change{}
 	var rows []CardRow
 	for _, c := range waiting {
-		if err := r.mint(c, passed); err != nil {
+		if err := r.mint(ctx, tx, c, passed); err != nil {
 			return nil, err
 		}
 		if c.open() {
@@ -81,11 +81,11 @@ func (r *round) insertIssued(ctx context.Context, tx Tx, waiting []*change, pass
 }
 
 // mint draws the change's number, passing over reserved ones.
-func (r *round) mint(c *change, passed map[int32]int64) error {
+func (r *round) mint(ctx context.Context, tx Tx, c *change, passed map[int32]int64) error {
 	for {
-		i, ok := r.blocks.draw(c.issue.number)
-		if !ok && !r.exhausted[c.issue.number] {
-			return errAgain
+		i, ok, err := r.draw(ctx, tx, c.issue)
+		if err != nil {
+			return err
 		}
 		if !ok {
 			c.out.refused = ErrBINRangeExhausted

@@ -173,8 +173,8 @@ func (j *journal) transact(taken []*submission) error {
 	for _, s := range taken {
 		changes = append(changes, s.changes...)
 	}
-	for attempt := 0; ; attempt++ {
-		r := round{journal: j, changes: changes, attempt: attempt}
+	for {
+		r := round{journal: j, changes: changes}
 		err := r.commit(ctx)
 		switch {
 		case err == nil:

@@ -49,13 +49,13 @@ func (v *Vault) RenewCard(ctx context.Context, c Caller, requestID, id string, e
 // renewal returns the new expiry of a card.
 func (v *Vault) renewal(ctx context.Context, tenant string, row CardRow, expiry *Month) (Expiry, error) {
 	if expiry != nil {
-		return expiry.expiry(v.clock())
+		return expiry.expiry(v.now())
 	}
 	if row.Origin != Issued {
 		return 0, ErrExpiry.In("expiry") // no range, no rule
 	}
 	of, err := v.binRange(ctx, tenant, row.BINRange)
-	return ExpiryIn(v.clock(), int(of.ValidityMonths)), err
+	return ExpiryIn(v.now(), int(of.ValidityMonths)), err
 }
 
 // move changes the state from one to another, or says why the card is not there.
@@ -127,7 +127,7 @@ func (v *Vault) planCard(ch *change, g grant, requestID, id string, asked ...[]b
 	if err != nil {
 		return uuid.Nil, err
 	}
-	if err := ch.repeatable(requestID, g, v.clock(), append(asked, card[:])...); err != nil {
+	if err := ch.repeatable(requestID, g, v.now(), append(asked, card[:])...); err != nil {
 		return uuid.Nil, err
 	}
 	if ch.request != nil {

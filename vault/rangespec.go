@@ -111,9 +111,6 @@ func (s BINRangeSpec) bytes() [][]byte {
 
 // row reads what a creator says.
 func (s BINRangeSpec) row() (BINRangeRow, error) {
-	if err := checkRangeID("id", s.ID); err != nil {
-		return BINRangeRow{}, err
-	}
 	if s.ValidityMonths < 1 || s.ValidityMonths > maxValidity {
 		return BINRangeRow{}, ErrBINRangeInvalid.In("validity_months")
 	}

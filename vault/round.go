@@ -17,12 +17,6 @@ import (
 type round struct {
 	journal *journal
 	changes []*change
-	// attempt counts the rounds over the same changes, from 0.
-	attempt int
-	// held are the blocks in hand when the transaction began.
-	held blocks
-	// exhausted ranges have no number left beyond those held.
-	exhausted map[int32]bool
 
 	// What the round will leave behind.
 
@@ -33,7 +27,7 @@ type round struct {
 // apply does the work of the changes, tenant by tenant, and returns their audit
 // records in the order in which they arrived.
 func (r *round) apply(ctx context.Context, tx Tx) ([]audit.Record, error) {
-	r.chain, r.blocks = r.journal.chain, r.held.clone()
+	r.chain, r.blocks = r.journal.chain, r.journal.blocks.clone()
 	for _, c := range r.changes {
 		c.begin()
 	}

@@ -38,16 +38,6 @@ type Store interface {
 	BINRange(ctx context.Context, tenant, name string) (BINRangeRow, error)
 	// ListBINRanges returns the tenant's ranges in order of name.
 	ListBINRanges(ctx context.Context, tenant string) ([]BINRangeRow, error)
-	// TakeBlock gives the replica one more block of a range's counter to issue from.
-	// It carves up to size new numbers while there are any, and after that takes half
-	// (at least one) of the largest block that another replica has left, whether
-	// that replica lives or not: the former holder learns of it when an AdvanceBlock
-	// fails. It never returns a block that the replica has already. ErrNoRow: there
-	// are no new numbers and no other replica has any left.
-	//
-	// It is a write of its own, without an audit entry: it concerns no card and
-	// loses none.
-	TakeBlock(ctx context.Context, replica uuid.UUID, rangeNumber int32, size int64) (Block, error)
 	// Blocks returns the blocks of a range that the replica has numbers left in.
 	Blocks(ctx context.Context, replica uuid.UUID, rangeNumber int32) ([]Block, error)
 
@@ -93,6 +83,13 @@ type Tx interface {
 	// AmendRequests replaces what claimed requests answer.
 	AmendRequests(ctx context.Context, tenant string, rows []RequestRow) error
 
+	// TakeBlock gives the replica one more block of a range's counter to issue from.
+	// It carves up to size new numbers while there are any, and after that takes half
+	// (at least one) of the largest block that another replica has left, whether
+	// that replica lives or not: the former holder learns of it when an AdvanceBlock
+	// fails. It never returns a block that the replica has already. ErrNoRow: there
+	// are no new numbers and no other replica has any left.
+	TakeBlock(ctx context.Context, replica uuid.UUID, rangeNumber int32, size int64) (Block, error)
 	// AdvanceBlock moves a block from where it was taken or last advanced to next.
 	// False: the block is not this replica's up to next, or is at another Next;
 	// nothing was moved.

@@ -49,7 +49,7 @@ func TestEditedRowsAreRefused(t *testing.T) {
 		"key id of nothing": `UPDATE cards SET data_key = zeroblob(16)`,
 		"wrapped keys swapped": `CREATE TABLE was AS SELECT * FROM keys;
 			UPDATE keys SET wrapped = (SELECT wrapped FROM was w WHERE w.purpose = 'range')`,
-		"card ids edited": `UPDATE cards SET id = zeroblob(15) || substr(id, 16)`,
+		"card ids edited": `UPDATE cards SET id = CAST(x'00' || substr(id, 2) AS BLOB)`,
 		"tag edited":      `UPDATE cards SET token_tag = token_tag + 1`,
 		"key destroyed":   `UPDATE keys SET state = 'destroyed' WHERE purpose = 'data'`,
 		"key kind edited": `UPDATE keys SET kek_kind = 'transit'`,
@@ -116,7 +116,7 @@ func TestSwappedTokensAreRefused(t *testing.T) {
 func TestRangeWithAnotherKeyIssuesNothing(t *testing.T) {
 	v, s := newVault(t)
 	issue(t, v, 1)
-	s.edit(t, `UPDATE bin_ranges SET key = zeroblob(16)`)
+	s.edit(t, `UPDATE bin_ranges SET range_key = zeroblob(16)`)
 	results, err := s.replica(t, s.reopen(t)).IssueCards(t.Context(), caller("issuer"), requests(1))
 	if err != nil || !errors.Is(results[0].Err, vault.ErrIntegrity) {
 		t.Error(err, results)

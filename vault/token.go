@@ -79,7 +79,7 @@ func (o TokenOptions) drawer(key *fingerprint.Key, tenant string, p pan.PAN, now
 			Principals: o.Principals, Created: now,
 		}
 		if o.TTL != 0 {
-			t.Expires = now.Add(o.TTL).Truncate(time.Microsecond) // as stored, for the tag
+			t.Expires = now.Add(o.TTL).Truncate(time.Microsecond) // as stored: the tag covers it
 		}
 		var err error
 		if t.Token, err = o.draw(p); err != nil {

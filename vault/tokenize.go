@@ -49,7 +49,7 @@ func (v *Vault) TokenizeCards(ctx context.Context, c Caller, reqs []TokenizeRequ
 		changes[i] = g.change()
 		err := keyErr
 		if err == nil {
-			err = planTokenize(changes[i], g, keys, req, v.clock())
+			err = planTokenize(changes[i], g, keys, req, v.now())
 		}
 		if err := changes[i].reject(err); err != nil {
 			return nil, err

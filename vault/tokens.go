@@ -38,7 +38,7 @@ func (v *Vault) planToken(ctx context.Context, ch *change, g grant, requestID, c
 	if err != nil {
 		return err
 	}
-	if err := ch.repeatable(requestID, g, v.clock(), id[:], o.bytes()); err != nil {
+	if err := ch.repeatable(requestID, g, v.now(), id[:], o.bytes()); err != nil {
 		return err
 	}
 	if err := o.check("options"); err != nil {
@@ -84,7 +84,7 @@ func (v *Vault) drawerFor(ctx context.Context, tenant string, row CardRow, o Tok
 			return nil, v.corrupt(tenant, row.ID, errSealed)
 		}
 	}
-	return o.drawer(fp, tenant, p, v.clock()), nil
+	return o.drawer(fp, tenant, p, v.now()), nil
 }
 
 // ListTokens returns the tokens of a card, the standing one first.
@@ -137,7 +137,7 @@ func (v *Vault) planRevoke(ch *change, g grant, requestID, text string) error {
 	if err != nil {
 		return err
 	}
-	if err := ch.repeatable(requestID, g, v.clock(), token[:]); err != nil {
+	if err := ch.repeatable(requestID, g, v.now(), token[:]); err != nil {
 		return err
 	}
 	ch.apply = func(ctx context.Context, tx Tx, c *change) error {

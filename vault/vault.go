@@ -101,6 +101,9 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	return v, nil
 }
 
+// now returns the time as stores keep it: UTC, whole microseconds.
+func (v *Vault) now() time.Time { return v.clock().UTC().Truncate(time.Microsecond) }
+
 // SetPolicy makes p decide from the next call on. Nil denies everything.
 func (v *Vault) SetPolicy(p *access.Policy) { v.policy.Store(p) }
 

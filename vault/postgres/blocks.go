@@ -35,18 +35,18 @@ WITH was AS (
 INSERT INTO range_blocks (range_number, start, replica, next, until)
 SELECT $1, start, $2, start, until FROM grown RETURNING ` + blockColumns
 
-// TakeBlock implements vault.Store.
-func (s *Store) TakeBlock(ctx context.Context, replica uuid.UUID, rangeNumber int32, size int64) (vault.Block, error) {
-	carved, err := only(run(ctx, s, scanBlock, carveBlock, rangeNumber, [16]byte(replica), max(size, 1)))
+// TakeBlock implements vault.Tx.
+func (t *tx) TakeBlock(ctx context.Context, replica uuid.UUID, rangeNumber int32, size int64) (vault.Block, error) {
+	carved, err := only(collect(ctx, t, scanBlock, carveBlock, rangeNumber, [16]byte(replica), max(size, 1)))
 	if !errors.Is(err, vault.ErrNoRow) {
 		return carved, err
 	}
 	for {
-		largest, err := only(run(ctx, s, scanBlock, selectLargest, rangeNumber, [16]byte(replica)))
+		largest, err := only(collect(ctx, t, scanBlock, selectLargest, rangeNumber, [16]byte(replica)))
 		if err != nil {
 			return vault.Block{}, err
 		}
-		taken, err := only(s.split(ctx, replica, largest))
+		taken, err := only(t.split(ctx, replica, largest))
 		if !errors.Is(err, vault.ErrNoRow) {
 			return taken, err
 		}
@@ -73,12 +73,12 @@ SELECT range_number, $7, $1, $7, $6 FROM left_behind RETURNING ` + blockColumns
 
 // split takes the upper half of a block, or the whole of one that has a single
 // number left.
-func (s *Store) split(ctx context.Context, replica uuid.UUID, b vault.Block) ([]vault.Block, error) {
+func (t *tx) split(ctx context.Context, replica uuid.UUID, b vault.Block) ([]vault.Block, error) {
 	args := []any{[16]byte(replica), b.RangeNumber, b.Start, [16]byte(b.Replica), b.Next, b.End}
 	if b.End-b.Next == 1 {
-		return run(ctx, s, scanBlock, takeWhole, args...)
+		return collect(ctx, t, scanBlock, takeWhole, args...)
 	}
-	return run(ctx, s, scanBlock, takeHalf, append(args, b.Next+(b.End-b.Next)/2)...)
+	return collect(ctx, t, scanBlock, takeHalf, append(args, b.Next+(b.End-b.Next)/2)...)
 }
 
 const selectBlocks = `

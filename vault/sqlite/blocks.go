@@ -19,57 +19,53 @@ func scanBlock(r *row) (vault.Block, error) {
 	return vault.Block{Replica: r.uuid(), RangeNumber: r.int32(), Start: r.int(), Next: r.int(), End: r.int()}, nil
 }
 
-// TakeBlock implements vault.Store.
-func (s *Store) TakeBlock(ctx context.Context, replica uuid.UUID, rangeNumber int32, size int64) (vault.Block, error) {
-	var block vault.Block
-	err := s.write(ctx, func(w *writer) (err error) {
-		block, err = w.carve(replica, rangeNumber, max(size, 1))
-		if errors.Is(err, vault.ErrNoRow) {
-			block, err = w.split(replica, rangeNumber)
-		}
-		return err
-	})
+// TakeBlock implements vault.Tx.
+func (t *tx) TakeBlock(_ context.Context, replica uuid.UUID, rangeNumber int32, size int64) (vault.Block, error) {
+	block, err := t.carve(replica, rangeNumber, max(size, 1))
+	if errors.Is(err, vault.ErrNoRow) {
+		return t.split(replica, rangeNumber)
+	}
 	return block, err
 }
 
 // carve gives the replica numbers that nobody had.
-func (w *writer) carve(replica uuid.UUID, rangeNumber int32, size int64) (vault.Block, error) {
-	carved, err := only(collect(w.conn, scanInt,
+func (t *tx) carve(replica uuid.UUID, rangeNumber int32, size int64) (vault.Block, error) {
+	carved, err := only(collect(t.conn, scanInt,
 		`SELECT carved FROM bin_ranges WHERE number = ? AND carved < last - first + 1`, rangeNumber))
 	if err != nil {
 		return vault.Block{}, err
 	}
-	until, err := only(collect(w.conn, scanInt,
+	until, err := only(collect(t.conn, scanInt,
 		`UPDATE bin_ranges SET carved = min(carved + ?, last - first + 1) WHERE number = ? RETURNING carved`, size, rangeNumber))
 	if err != nil {
 		return vault.Block{}, err
 	}
-	return w.insertBlock(replica, rangeNumber, carved, until)
+	return t.insertBlock(replica, rangeNumber, carved, until)
 }
 
 // split gives the replica the upper half of the largest block of another, or the
 // whole of one that has a single number left.
-func (w *writer) split(replica uuid.UUID, rangeNumber int32) (vault.Block, error) {
-	b, err := only(collect(w.conn, scanBlock, `
+func (t *tx) split(replica uuid.UUID, rangeNumber int32) (vault.Block, error) {
+	b, err := only(collect(t.conn, scanBlock, `
 		SELECT `+blockColumns+` FROM range_blocks WHERE range_number = ? AND replica <> ? AND next < until
 		ORDER BY until - next DESC, start LIMIT 1`, rangeNumber, replica[:]))
 	if err != nil {
 		return vault.Block{}, err
 	}
 	if b.End-b.Next == 1 {
-		return only(collect(w.conn, scanBlock, `
+		return only(collect(t.conn, scanBlock, `
 			UPDATE range_blocks SET replica = ? WHERE range_number = ? AND start = ? RETURNING `+blockColumns,
 			replica[:], rangeNumber, b.Start))
 	}
 	middle := b.Next + (b.End-b.Next)/2
-	if err := w.exec(`UPDATE range_blocks SET until = ? WHERE range_number = ? AND start = ?`, middle, rangeNumber, b.Start); err != nil {
+	if _, err := t.exec(`UPDATE range_blocks SET until = ? WHERE range_number = ? AND start = ?`, middle, rangeNumber, b.Start); err != nil {
 		return vault.Block{}, err
 	}
-	return w.insertBlock(replica, rangeNumber, middle, b.End)
+	return t.insertBlock(replica, rangeNumber, middle, b.End)
 }
 
-func (w *writer) insertBlock(replica uuid.UUID, rangeNumber int32, start, until int64) (vault.Block, error) {
-	return only(collect(w.conn, scanBlock, `
+func (t *tx) insertBlock(replica uuid.UUID, rangeNumber int32, start, until int64) (vault.Block, error) {
+	return only(collect(t.conn, scanBlock, `
 		INSERT INTO range_blocks (range_number, start, replica, next, until) VALUES (?1, ?2, ?3, ?2, ?4) RETURNING `+blockColumns,
 		rangeNumber, start, replica[:], until))
 }

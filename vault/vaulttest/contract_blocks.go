@@ -36,6 +36,16 @@ func (r *replica) advance(block vault.Block, next int64) bool {
 	return r.changed(func(ctx context.Context, tx vault.Tx) (bool, error) { return tx.AdvanceBlock(ctx, block, next) })
 }
 
+// takeBlock takes a block in a commit of its own.
+func (r *replica) takeBlock(id uuid.UUID, bin int32, size int64) (block vault.Block, err error) {
+	r.t.Helper()
+	err = r.try(func(ctx context.Context, tx vault.Tx) (err error) {
+		block, err = tx.TakeBlock(ctx, id, bin, size)
+		return err
+	})
+	return block, err
+}
+
 func blocksCarved(t *contract) {
 	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, numbered("small", "900001", 25))
@@ -46,7 +56,7 @@ func blocksCarved(t *contract) {
 		{Replica: r.id, Start: 20, Next: 20, End: 25},
 	} {
 		want.RangeNumber = bin.Number
-		same(t, "block "+strconv.Itoa(i), must(r.TakeBlock(t.Context(), want.Replica, bin.Number, 10))(t), want)
+		same(t, "block "+strconv.Itoa(i), must(r.takeBlock(want.Replica, bin.Number, 10))(t), want)
 	}
 	bin.Carved, bin.Left = 25, 25
 	same(t, "range", must(r.BINRange(t.Context(), tenant, bin.Name))(t), bin)
@@ -58,7 +68,7 @@ func blocksCarved(t *contract) {
 func blocksAdvanced(t *contract) {
 	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, numbered("small", "900001", 10))
-	block := must(r.TakeBlock(t.Context(), r.id, bin.Number, 10))(t)
+	block := must(r.takeBlock(r.id, bin.Number, 10))(t)
 	if !r.advance(block, 4) {
 		t.Error("the holder could not advance its block")
 	}
@@ -87,7 +97,7 @@ func blocksAdvanced(t *contract) {
 		t.Error("a block whose advance was rolled back could not be advanced")
 	}
 	same(t, "blocks of a full range", len(must(r.Blocks(t.Context(), r.id, bin.Number))(t)), 0)
-	_, err := r.TakeBlock(t.Context(), uuid.New(), bin.Number, 10)
+	_, err := r.takeBlock(uuid.New(), bin.Number, 10)
 	is(t, "block of a full range", err, vault.ErrNoRow)
 	same(t, "left", must(r.BINRange(t.Context(), tenant, bin.Name))(t).Left, 0)
 }
@@ -95,12 +105,12 @@ func blocksAdvanced(t *contract) {
 func blocksTakenOver(t *contract) {
 	r := newReplica(t, t.open())
 	bin := r.insertRange(tenant, numbered("small", "900001", 10))
-	block := must(r.TakeBlock(t.Context(), r.id, bin.Number, 10))(t)
-	_, err := r.TakeBlock(t.Context(), r.id, bin.Number, 10)
+	block := must(r.takeBlock(r.id, bin.Number, 10))(t)
+	_, err := r.takeBlock(r.id, bin.Number, 10)
 	is(t, "block that the replica has already", err, vault.ErrNoRow)
 
 	heir := newReplica(t, t.open())
-	half := must(heir.TakeBlock(t.Context(), heir.id, bin.Number, 10))(t)
+	half := must(heir.takeBlock(heir.id, bin.Number, 10))(t)
 	same(t, "half", half, vault.Block{Replica: heir.id, RangeNumber: bin.Number, Start: 5, Next: 5, End: 10})
 	if r.advance(block, 6) {
 		t.Error("the former holder used a number that was taken over")
@@ -111,7 +121,7 @@ func blocksTakenOver(t *contract) {
 	// One number is left with each: 4 and 9.
 	third := newReplica(t, t.open())
 	for range 2 {
-		whole := must(third.TakeBlock(t.Context(), third.id, bin.Number, 10))(t)
+		whole := must(third.takeBlock(third.id, bin.Number, 10))(t)
 		same(t, "numbers left", whole.End-whole.Next, 1)
 		if !third.advance(whole, whole.End) {
 			t.Error("a block that was taken whole could not be used")
@@ -121,7 +131,7 @@ func blocksTakenOver(t *contract) {
 	if r.advance(block, 5) {
 		t.Error("the former holder used a number that was taken over whole")
 	}
-	_, err = third.TakeBlock(t.Context(), third.id, bin.Number, 10)
+	_, err = third.takeBlock(third.id, bin.Number, 10)
 	is(t, "block of a full range", err, vault.ErrNoRow)
 	same(t, "left", must(r.BINRange(t.Context(), tenant, bin.Name))(t).Left, 0)
 }
@@ -164,7 +174,7 @@ func (m *blocksMachine) take(rt *rapid.T) {
 }
 
 func (m *blocksMachine) takeFor(rt *rapid.T, i int, size int64) bool {
-	block, err := m.store.TakeBlock(context.Background(), m.replicas[i], m.bin.Number, size)
+	block, err := m.writer.takeBlock(m.replicas[i], m.bin.Number, size)
 	if errors.Is(err, vault.ErrNoRow) {
 		return false
 	}
@@ -302,7 +312,7 @@ func blocksTogether(t *contract) {
 func (r *replica) blockOf(bin int32, size int64) (vault.Block, error) {
 	own, err := r.Blocks(r.t.Context(), r.id, bin)
 	if err != nil || len(own) == 0 {
-		return r.TakeBlock(r.t.Context(), r.id, bin, size)
+		return r.takeBlock(r.id, bin, size)
 	}
 	return own[0], nil
 }

@@ -188,6 +188,6 @@ func rangesNumbers(t *contract) {
 		r.insert(tenant, card)
 		same(t, "name of the card's range", r.card(tenant, card.ID).BINRange, row.Name)
 	}
-	_, err := r.TakeBlock(t.Context(), uuid.New(), 1_000_000, 10)
+	_, err := r.takeBlock(uuid.New(), 1_000_000, 10)
 	is(t, "block of no range", err, vault.ErrNoRow)
 }
