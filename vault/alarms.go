@@ -25,8 +25,7 @@ func newAlarms(log *slog.Logger, meter metric.Meter) (*alarms, error) {
 }
 
 // raise logs an alarm and counts it. what is one of few fixed phrases.
-func (a *alarms) raise(what string, err error, attrs ...slog.Attr) {
-	ctx := context.Background()
+func (a *alarms) raise(ctx context.Context, what string, err error, attrs ...slog.Attr) {
 	attrs = append(attrs, slog.String("alarm", what), slog.Any("error", err))
 	a.log.LogAttrs(ctx, slog.LevelError, "alarm", attrs...)
 	a.count.Add(ctx, 1, metric.WithAttributes(attribute.String("alarm", what)))

@@ -16,7 +16,7 @@ func (v *Vault) binRange(ctx context.Context, tenant, name string) (BINRangeRow,
 		return BINRangeRow{}, ErrBINRangeNotFound.In("bin_range")
 	}
 	if err != nil {
-		return BINRangeRow{}, v.storeError(err)
+		return BINRangeRow{}, v.storeError(ctx, err)
 	}
 	return row, nil
 }
@@ -50,7 +50,7 @@ func (v *Vault) planRange(ctx context.Context, ch *change, g grant, requestID st
 	}
 	key, err := v.keys.RangeKey(ctx, ch.tenant, spec.ID)
 	if err != nil {
-		return v.keyError(err)
+		return v.keyError(ctx, err)
 	}
 	row.Key, row.State, row.Created = uuid.UUID(key.ID), RangeActive, v.now()
 	ch.apply = func(ctx context.Context, tx Tx, c *change) error {
@@ -95,7 +95,7 @@ func (v *Vault) ListBINRanges(ctx context.Context, c Caller) ([]BINRange, Receip
 	ch := g.change()
 	rows, err := v.store.ListBINRanges(ctx, ch.tenant)
 	if err != nil {
-		err = v.storeError(err)
+		err = v.storeError(ctx, err)
 	}
 	ch.entry.Count = len(rows)
 	receipt, err := v.finish(ctx, ch, err)

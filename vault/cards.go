@@ -26,7 +26,7 @@ func (v *Vault) liveCard(ctx context.Context, tenant string, id uuid.UUID) (Card
 		return CardRow{}, ErrCardNotFound
 	}
 	if err != nil {
-		return CardRow{}, v.storeError(err)
+		return CardRow{}, v.storeError(ctx, err)
 	}
 	return row, nil
 }
@@ -101,7 +101,7 @@ func (v *Vault) cardPage(ctx context.Context, tenant string, size int, token str
 	}
 	rows, err := v.store.ListCards(ctx, tenant, after, size+1)
 	if err != nil {
-		return nil, "", v.storeError(err)
+		return nil, "", v.storeError(ctx, err)
 	}
 	next := ""
 	if len(rows) > size {

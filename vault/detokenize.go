@@ -116,7 +116,7 @@ func (v *Vault) tokenRows(ctx context.Context, tenant string, items []*opening) 
 	}
 	rows, err := v.store.CardsByToken(ctx, tenant, wanted)
 	if err != nil {
-		return nil, v.storeError(err)
+		return nil, v.storeError(ctx, err)
 	}
 	byToken := make(map[tokenizer.ID]TokenRow, len(rows))
 	for _, row := range rows {
@@ -133,7 +133,7 @@ func (v *Vault) openToken(ctx context.Context, tenant string, t TokenRow, keys m
 		return pan.PAN{}, err
 	}
 	if tokenTag(fp, tenant, t) != t.Tag {
-		return pan.PAN{}, v.corrupt(tenant, t.Card.ID, errTokenTag)
+		return pan.PAN{}, v.corrupt(ctx, tenant, t.Card.ID, errTokenTag)
 	}
 	key, ok := keys[t.Card.Key]
 	if !ok {
@@ -144,7 +144,7 @@ func (v *Vault) openToken(ctx context.Context, tenant string, t TokenRow, keys m
 	}
 	p, err := openPAN(key, tenant, t.Card)
 	if err != nil {
-		return pan.PAN{}, v.corrupt(tenant, t.Card.ID, errSealed)
+		return pan.PAN{}, v.corrupt(ctx, tenant, t.Card.ID, errSealed)
 	}
 	return p, nil
 }

@@ -51,7 +51,7 @@ func (v *Vault) entryPage(ctx context.Context, tenant string, q EntryQuery) ([]a
 	}
 	records, err := v.store.ListEntries(ctx, tenant, from, size+1)
 	if err != nil {
-		return nil, "", v.storeError(err)
+		return nil, "", v.storeError(ctx, err)
 	}
 	if len(records) <= size {
 		return records, "", nil
@@ -63,8 +63,8 @@ func (v *Vault) entryPage(ctx context.Context, tenant string, q EntryQuery) ([]a
 // A position's text is base64url of time in microseconds, replica and number.
 
 func (p EntryPosition) text() string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(p.Time.UnixMicro())) //nolint:gosec // bytes of the same width
-	b = binary.BigEndian.AppendUint64(append(b, p.Replica[:]...), uint64(p.Number))
+	b := binary.BigEndian.AppendUint64(nil, uint64(p.Time.UnixMicro()))
+	b = binary.BigEndian.AppendUint64(append(b, p.Replica[:]...), uint64(p.Number)) //nolint:gosec // numbers count from 0
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 

@@ -92,10 +92,10 @@ func (v *Vault) checkBatch(ctx context.Context, c Caller, a access.Action, n int
 }
 
 // storeError turns a store's error into what a caller is told.
-func (v *Vault) storeError(err error) error {
+func (v *Vault) storeError(ctx context.Context, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	v.alarms.raise("read failed", err)
+	v.alarms.raise(ctx, "read failed", err)
 	return ErrStoreUnavailable
 }

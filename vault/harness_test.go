@@ -74,7 +74,7 @@ func newVault(t *testing.T) (*vault.Vault, *site) {
 	t.Helper()
 	s := newSite(t)
 	v := s.replica(t, s.store)
-	createRange(t, v, spec("demo", "99990000001", 16))
+	createRange(t, v, spec("demo", "99990000001"))
 	return v, s
 }
 
@@ -123,8 +123,8 @@ func callerOf(tenant, name string) vault.Caller {
 	}
 }
 
-func spec(id, prefix string, length int) vault.BINRangeSpec {
-	return vault.BINRangeSpec{ID: id, Prefix: prefix, PANLength: length, ValidityMonths: 36}
+func spec(id, prefix string) vault.BINRangeSpec {
+	return vault.BINRangeSpec{ID: id, Prefix: prefix, PANLength: 16, ValidityMonths: 36}
 }
 
 func createRange(t *testing.T, v *vault.Vault, s vault.BINRangeSpec) vault.BINRange {

@@ -13,7 +13,7 @@ import (
 // TestBadInput is the table of what a caller can get wrong: one clear refusal with
 // a stable reason, nothing stored, and nothing of the value in the error.
 func TestBadInput(t *testing.T) {
-	v, s := newVault(t)
+	v, _ := newVault(t)
 	good := func() vault.TokenizeRequest {
 		return vault.TokenizeRequest{PAN: secret.New([]byte(foreignPAN)), Expiry: expiry()}
 	}
@@ -51,7 +51,7 @@ func TestBadInput(t *testing.T) {
 	}
 	create := func(edit func(*vault.BINRangeSpec)) func() error {
 		return func() error {
-			sp := spec("another", "99990000002", 16)
+			sp := spec("another", "99990000002")
 			edit(&sp)
 			_, _, err := v.CreateBINRange(t.Context(), caller("security"), "", sp)
 			return err
@@ -132,7 +132,7 @@ func TestBadInput(t *testing.T) {
 	if got := demoRange(t, v); got.Issued != 0 {
 		t.Errorf("%d numbers used", got.Issued)
 	}
-	for _, e := range checkChains(t, s, v) {
+	for _, e := range checkChains(t, v) {
 		if strings.Contains(string(e.Encode()), "4111") || strings.Contains(string(e.Encode()), "737\"") {
 			t.Error("an audit entry repeats a refused value")
 		}

@@ -167,7 +167,7 @@ func (m mint) at(i int64) (minted, bool, error) {
 // issued turns a committed change into its answer.
 func (v *Vault) issued(ctx context.Context, c *change) IssueResult {
 	if c.out.stopped {
-		v.alarms.raise("BIN range stopped: it drew a number that it had issued", ErrBINRangeStopped,
+		v.alarms.raise(ctx, "BIN range stopped: it drew a number that it had issued", ErrBINRangeStopped,
 			slog.String("tenant", c.tenant), slog.String("bin_range", c.issue.name))
 	}
 	card, receipt, err := v.cardOf(ctx, c)
@@ -191,7 +191,7 @@ func (v *Vault) cardOf(ctx context.Context, c *change) (Card, Receipt, error) {
 			return Card{}, receipt, ErrCardNotFound
 		}
 		if err != nil {
-			return Card{}, receipt, v.storeError(err)
+			return Card{}, receipt, v.storeError(ctx, err)
 		}
 	}
 	return row.card(), receipt, nil

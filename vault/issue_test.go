@@ -99,7 +99,7 @@ func TestIssueOneRequestIDTwiceInABatchIsOneCard(t *testing.T) {
 func TestIssueFillsARangeToTheLast(t *testing.T) {
 	s := newSite(t)
 	first := s.replica(t, s.store)
-	createRange(t, first, spec("demo", "99990000001", 16))
+	createRange(t, first, spec("demo", "99990000001"))
 
 	var mu sync.Mutex
 	tokens := map[string]bool{}
@@ -144,6 +144,7 @@ func TestIssueFillsARangeToTheLast(t *testing.T) {
 // fillUntilKilled issues from a replica of its own until the range is exhausted
 // (false) or the replica dies in a commit (true).
 func fillUntilKilled(t *testing.T, s *site, mu *sync.Mutex, tokens map[string]bool) bool {
+	t.Helper()
 	dying := &mortalStore{Store: s.store, commits: 12}
 	v := s.replica(t, dying)
 	for {
@@ -214,7 +215,7 @@ func demoRange(t *testing.T, v *vault.Vault) vault.BINRange {
 func TestIssuePassesOverWhatIsReservedAndWhatCameFromElsewhere(t *testing.T) {
 	s := newSite(t)
 	v := s.replica(t, s.store)
-	small := spec("demo", "99990000000001", 16) // ten numbers
+	small := spec("demo", "99990000000001") // ten numbers
 	small.Reserved = []vault.TextInterval{{First: "3", Last: "5"}}
 	createRange(t, v, small)
 	tokenize(t, v, numberOf("999900000000017"), vault.TokenOptions{})

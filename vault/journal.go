@@ -134,7 +134,9 @@ func (j *journal) drain(first *submission) []*submission {
 // together, each is tried alone, so that one that the store cannot take fails no
 // other.
 func (j *journal) write(taken []*submission) {
-	err := j.transact(taken)
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	err := j.transact(ctx, taken)
 	if err != nil && len(taken) > 1 && !errors.Is(err, ErrUnknownOutcome) && !errors.Is(err, context.DeadlineExceeded) {
 		for _, s := range taken {
 			j.write([]*submission{s})
@@ -142,7 +144,7 @@ func (j *journal) write(taken []*submission) {
 		return
 	}
 	if err != nil {
-		j.alarms.raise("commit failed", err)
+		j.alarms.raise(ctx, "commit failed", err)
 		err = ErrStoreUnavailable
 	}
 	for _, s := range taken {
@@ -163,9 +165,7 @@ var errAgain = errors.New("the round has to be repeated")
 // did not reach is used by nobody else, because no other process has this
 // replica's id; a number of a block that was not reached stays in the block, and
 // another replica takes the block over.
-func (j *journal) transact(taken []*submission) error {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
-	defer cancel()
+func (j *journal) transact(ctx context.Context, taken []*submission) error {
 	if err := j.settle(ctx); err != nil {
 		return err
 	}

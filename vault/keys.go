@@ -117,7 +117,7 @@ type cardKeys struct {
 func (v *Vault) cardKeys(ctx context.Context, tenant string, n int) (cardKeys, error) {
 	data, err := v.keys.DataKey(ctx, tenant, 2*n)
 	if err != nil {
-		return cardKeys{}, v.keyError(err)
+		return cardKeys{}, v.keyError(ctx, err)
 	}
 	fp, err := v.fingerprintKey(ctx, tenant)
 	return cardKeys{data, fp}, err
@@ -126,20 +126,20 @@ func (v *Vault) cardKeys(ctx context.Context, tenant string, n int) (cardKeys, e
 func (v *Vault) fingerprintKey(ctx context.Context, tenant string) (*fingerprint.Key, error) {
 	keys, err := v.keys.FingerprintKeys(ctx, tenant)
 	if err != nil {
-		return nil, v.keyError(err)
+		return nil, v.keyError(ctx, err)
 	}
 	return keys.Current().Key, nil
 }
 
 // keyError turns a key ring's error into what a caller is told.
-func (v *Vault) keyError(err error) error {
+func (v *Vault) keyError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, keyring.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return ErrKeysUnavailable
 	case errors.Is(err, context.Canceled):
 		return err
 	}
-	v.alarms.raise("key refused", err)
+	v.alarms.raise(ctx, "key refused", err)
 	return ErrIntegrity
 }
 
@@ -147,7 +147,7 @@ func (v *Vault) keyError(err error) error {
 func (v *Vault) dataKey(ctx context.Context, tenant string, id uuid.UUID) (*keyring.DataKey, error) {
 	key, err := v.keys.DataKeyByID(ctx, tenant, keyring.ID(id))
 	if err != nil {
-		return nil, v.keyError(err)
+		return nil, v.keyError(ctx, err)
 	}
 	return key, nil
 }

@@ -37,10 +37,10 @@ func (v *Vault) numbers(ctx context.Context, tenant string, row BINRangeRow) (*n
 	}
 	key, err := v.keys.RangeKey(ctx, tenant, row.Name)
 	if err != nil {
-		return nil, v.keyError(err)
+		return nil, v.keyError(ctx, err)
 	}
 	if uuid.UUID(key.ID) != row.Key {
-		v.alarms.raise("BIN range key changed", errRangeKey, slog.String("tenant", tenant), slog.String("bin_range", row.Name))
+		v.alarms.raise(ctx, "BIN range key changed", errRangeKey, slog.String("tenant", tenant), slog.String("bin_range", row.Name))
 		return nil, ErrIntegrity
 	}
 	perm, err := v.orders.of(uuid.UUID(key.ID), func() (*pan.Permutation, error) {

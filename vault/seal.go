@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func sealPAN(key *keyring.DataKey, tenant string, card uuid.UUID, p pan.PAN) (Ca
 	}
 	return CardRow{
 		ID: card, Key: uuid.UUID(key.ID), Sealed: sealed, State: CardActive,
-		LastFour: int16(p.Number() % 10000), //nolint:gosec // below 10000
+		LastFour: int16(p.Number() % 10000),
 	}, nil
 }
 
@@ -69,7 +70,7 @@ func fingerprintOf(key *fingerprint.Key, p pan.PAN) uuid.UUID {
 func tokenTag(key *fingerprint.Key, tenant string, t TokenRow) int64 {
 	var limits []byte
 	if !t.Expires.IsZero() {
-		limits = binary.BigEndian.AppendUint64(limits, uint64(t.Expires.UnixMicro())) //nolint:gosec // bytes of the same width
+		limits = binary.BigEndian.AppendUint64(limits, uint64(t.Expires.UnixMicro()))
 	}
 	flags := []byte{flag(t.Standing), flag(t.KeepLastFour), flag(t.SingleUse)}
 	parts := [][]byte{[]byte(tenant), t.Token[:], t.Card.ID[:], flags, limits}
@@ -100,7 +101,7 @@ var (
 
 // corrupt raises the alarm about a row that is not as the vault wrote it, and
 // returns the refusal that tells nothing of it.
-func (v *Vault) corrupt(tenant string, card uuid.UUID, what error) error {
-	v.alarms.raise("integrity", what, slog.String("tenant", tenant), slog.String("card_id", card.String()))
+func (v *Vault) corrupt(ctx context.Context, tenant string, card uuid.UUID, what error) error {
+	v.alarms.raise(ctx, "integrity", what, slog.String("tenant", tenant), slog.String("card_id", card.String()))
 	return ErrIntegrity
 }

@@ -140,7 +140,7 @@ func TestCounterThatWentBackStopsTheRange(t *testing.T) {
 	if !strings.Contains(s.log.String(), "BIN range stopped") {
 		t.Error("no alarm")
 	}
-	entries := checkChains(t, s, fresh)
+	entries := checkChains(t, fresh)
 	stopped := false
 	for _, e := range entries {
 		stopped = stopped || e.Action == "StopBinRange"

@@ -30,7 +30,8 @@ func TestTokenizeTwiceIsOneCardAndOneToken(t *testing.T) {
 		t.Error("a digit token is a valid PAN")
 	}
 	limited := vault.TokenOptions{TTL: time.Hour}
-	if tokenize(t, v, foreignPAN, limited).Token == tokenize(t, v, foreignPAN, limited).Token {
+	one, two = tokenize(t, v, foreignPAN, limited), tokenize(t, v, foreignPAN, limited)
+	if one.Token == two.Token {
 		t.Error("two tokens with a TTL are the same")
 	}
 }

@@ -24,7 +24,7 @@ func (v *Vault) CreateToken(ctx context.Context, c Caller, requestID, cardID str
 	}
 	rows, err := v.store.CardsByToken(ctx, c.Tenant, []tokenizer.ID{ch.out.token})
 	if err != nil {
-		return Token{}, receipt, v.storeError(err)
+		return Token{}, receipt, v.storeError(ctx, err)
 	}
 	if len(rows) == 0 {
 		return Token{}, receipt, ErrTokenNotFound
@@ -81,7 +81,7 @@ func (v *Vault) drawerFor(ctx context.Context, tenant string, row CardRow, o Tok
 			return nil, err
 		}
 		if p, err = openPAN(key, tenant, row); err != nil {
-			return nil, v.corrupt(tenant, row.ID, errSealed)
+			return nil, v.corrupt(ctx, tenant, row.ID, errSealed)
 		}
 	}
 	return o.drawer(fp, tenant, p, v.now()), nil
@@ -113,7 +113,7 @@ func (v *Vault) tokensOf(ctx context.Context, ch *change, cardID string) ([]Toke
 	}
 	rows, err := v.store.ListTokens(ctx, ch.tenant, id)
 	if err != nil {
-		return nil, v.storeError(err)
+		return nil, v.storeError(ctx, err)
 	}
 	tokens := make([]Token, len(rows))
 	for i, row := range rows {

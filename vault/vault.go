@@ -83,18 +83,18 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	v := &Vault{store: cfg.Store, journal: journal, clock: cfg.Clock, alarms: alarms, orders: orders{byID: map[uuid.UUID]*pan.Permutation{}}}
 	v.policy.Store(cfg.Policy)
-	v.keys, err = keyring.New(keyring.Config{
+	v.keys, err = keyring.New(keyring.Config{ //nolint:contextcheck // the ring outlives ctx
 		KEK:              cfg.KEK,
 		Store:            keyStore{v.store, journal},
 		Clock:            cfg.Clock,
 		MaxAge:           cfg.KeyMaxAge,
 		DataCryptoperiod: cfg.DataCryptoperiod,
-		Report:           func(err error) { alarms.raise("key not renewed", err) },
+		Report:           func(err error) { alarms.raise(context.WithoutCancel(ctx), "key not renewed", err) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
-	go journal.run()
+	go journal.run() //nolint:contextcheck // the journal outlives ctx
 	if err := journal.commit(ctx, serverChange(actionStart)); err != nil {
 		return nil, errors.Join(fmt.Errorf("record the start of this replica: %w", err), v.Close(ctx))
 	}
