@@ -124,7 +124,8 @@ func (t *tx) InsertCards(ctx context.Context, tenant string, rows []vault.CardRo
 }
 
 const selectByFingerprint = `
-SELECT ` + cardColumns + ` FROM cards c WHERE c.tenant = $1 AND c.fingerprint = ANY($2)`
+SELECT ` + cardColumns + ` FROM unnest($2::uuid[]) AS w (fingerprint)
+CROSS JOIN LATERAL (SELECT * FROM cards WHERE tenant = $1 AND fingerprint = w.fingerprint OFFSET 0) AS c`
 
 // standing returns the cards in whose favour rows were not added. A statement of
 // its own sees what was committed while the insert waited for it.

@@ -12,18 +12,31 @@ import (
 
 const (
 	selectRequests = `
-SELECT id, digest, card, token, existing, created FROM requests WHERE tenant = $1 AND id = ANY($2)`
-	claimRequests = `
+SELECT r.id, r.digest, r.card, r.token, r.existing, r.created FROM unnest($2::uuid[]) AS w (id)
+CROSS JOIN LATERAL (SELECT * FROM requests WHERE tenant = $1 AND id = w.id OFFSET 0) AS r`
+	insertRequests = `
 INSERT INTO requests (tenant, id, digest, card, token, existing, created)
-SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bool[], $7::int8[])
+SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bool[], $7::int8[])`
+	claimRequests = insertRequests + `
 ON CONFLICT DO NOTHING RETURNING id`
-	amendRequests = `
-UPDATE requests r SET card = n.card, token = n.token, existing = n.existing
-FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bool[]) AS n (id, card, token, existing)
-WHERE r.tenant = $1 AND r.id = n.id`
-	releaseRequests = `
-DELETE FROM requests WHERE tenant = $1 AND id = ANY($2)`
+	amendRequests = insertRequests + `
+ON CONFLICT (tenant, id) DO UPDATE SET card = excluded.card, token = excluded.token, existing = excluded.existing`
+	releaseRequest = `
+DELETE FROM requests WHERE tenant = $1 AND id = $2`
 )
+
+// requestArgs returns the arguments of insertRequests.
+func requestArgs(tenant int32, rows []vault.RequestRow) []any {
+	return []any{
+		tenant,
+		column(rows, func(r *vault.RequestRow) [16]byte { return r.ID }),
+		column(rows, func(r *vault.RequestRow) [16]byte { return r.Digest }),
+		column(rows, func(r *vault.RequestRow) [16]byte { return r.Card }),
+		column(rows, func(r *vault.RequestRow) [16]byte { return r.Token }),
+		column(rows, func(r *vault.RequestRow) bool { return r.Existing }),
+		column(rows, func(r *vault.RequestRow) int64 { return micros(r.Created) }),
+	}
+}
 
 func scanRequest(row pgx.CollectableRow) (vault.RequestRow, error) {
 	var r vault.RequestRow
@@ -53,14 +66,7 @@ func (t *tx) ClaimRequests(ctx context.Context, tenant string, rows []vault.Requ
 	}
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b vault.RequestRow) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	claimed, err := collect(ctx, t, scanUUID[uuid.UUID], claimRequests, number,
-		column(rows, func(r *vault.RequestRow) [16]byte { return r.ID }),
-		column(rows, func(r *vault.RequestRow) [16]byte { return r.Digest }),
-		column(rows, func(r *vault.RequestRow) [16]byte { return r.Card }),
-		column(rows, func(r *vault.RequestRow) [16]byte { return r.Token }),
-		column(rows, func(r *vault.RequestRow) bool { return r.Existing }),
-		column(rows, func(r *vault.RequestRow) int64 { return micros(r.Created) }),
-	)
+	claimed, err := collect(ctx, t, scanUUID[uuid.UUID], claimRequests, requestArgs(number, rows)...)
 	if err != nil || len(claimed) == len(rows) {
 		return nil, err
 	}
@@ -94,7 +100,7 @@ func (t *tx) ReleaseRequests(ctx context.Context, tenant string, ids []uuid.UUID
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, releaseRequests, number, uuids(ids))
+	_, err = t.each(ctx, releaseRequest, len(ids), func(i int) []any { return []any{number, [16]byte(ids[i])} })
 	return err
 }
 
@@ -107,11 +113,6 @@ func (t *tx) AmendRequests(ctx context.Context, tenant string, rows []vault.Requ
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, amendRequests, number,
-		column(rows, func(r *vault.RequestRow) [16]byte { return r.ID }),
-		column(rows, func(r *vault.RequestRow) [16]byte { return r.Card }),
-		column(rows, func(r *vault.RequestRow) [16]byte { return r.Token }),
-		column(rows, func(r *vault.RequestRow) bool { return r.Existing }),
-	)
+	_, err = t.exec(ctx, amendRequests, requestArgs(number, rows)...)
 	return err
 }

@@ -15,6 +15,11 @@
 //     connection breaks while committing, the caller gets vault.ErrUnknownOutcome.
 //   - No error holds a value: see [ServerError].
 //
+// A list of keys is looked up key by key, by a LATERAL query with OFFSET 0, which
+// keeps the planner from turning it round: PostgreSQL keeps a plan for as long as
+// its statistics stand, and one that it made while a table was empty, for a list
+// of keys it cannot see, reads all rows of the tenant when there are millions.
+//
 // Conflicts that are expected are answered by the statement and are no errors,
 // because an error ends the transaction, which holds the work of many callers.
 package postgres

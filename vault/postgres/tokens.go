@@ -14,12 +14,10 @@ import (
 )
 
 const (
-	standingTokens = `
-SELECT c.token, c.token_tag, true, false, 0::int8, false, 0::int8, '', c.created, ` + cardColumns + `
-FROM cards c`
-	extraTokens = `
-SELECT t.token, t.tag, false, t.keep_last_four, t.expires, t.single_use, t.used_at, t.principals, t.created, ` + cardColumns + `
-FROM tokens t JOIN cards c ON c.tenant = t.tenant AND c.id = t.card`
+	standingColumns = `
+SELECT c.token, c.token_tag, true, false, 0::int8, false, 0::int8, '', c.created, ` + cardColumns
+	extraColumns = `
+SELECT t.token, t.tag, false, t.keep_last_four, t.expires, t.single_use, t.used_at, t.principals, t.created, ` + cardColumns
 )
 
 func scanToken(row pgx.CollectableRow) (vault.TokenRow, error) {
@@ -39,19 +37,23 @@ func scanToken(row pgx.CollectableRow) (vault.TokenRow, error) {
 	return token, err
 }
 
-const selectByToken = standingTokens + `
-WHERE c.tenant = $1 AND c.token = ANY($2)
-UNION ALL` + extraTokens + `
-WHERE t.tenant = $1 AND t.token = ANY($2)`
+const selectByToken = standingColumns + `
+FROM unnest($2::uuid[]) AS w (token)
+CROSS JOIN LATERAL (SELECT * FROM cards WHERE tenant = $1 AND token = w.token OFFSET 0) AS c
+UNION ALL` + extraColumns + `
+FROM unnest($2::uuid[]) AS w (token)
+CROSS JOIN LATERAL (SELECT * FROM tokens WHERE tenant = $1 AND token = w.token OFFSET 0) AS t
+CROSS JOIN LATERAL (SELECT * FROM cards WHERE tenant = $1 AND id = t.card OFFSET 0) AS c`
 
 // CardsByToken implements vault.Store.
 func (s *Store) CardsByToken(ctx context.Context, tenant string, tokens []tokenizer.ID) ([]vault.TokenRow, error) {
 	return s.tokens(ctx, tenant, selectByToken, uuids(tokens))
 }
 
-const selectTokens = standingTokens + `
-WHERE c.tenant = $1 AND c.id = $2 AND c.token IS NOT NULL
-UNION ALL` + extraTokens + `
+const selectTokens = standingColumns + `
+FROM cards c WHERE c.tenant = $1 AND c.id = $2 AND c.token IS NOT NULL
+UNION ALL` + extraColumns + `
+FROM tokens t CROSS JOIN LATERAL (SELECT * FROM cards WHERE tenant = $1 AND id = $2 OFFSET 0) AS c
 WHERE t.tenant = $1 AND t.card = $2
 ORDER BY 3 DESC, 9, 1`
 
@@ -72,8 +74,11 @@ func (s *Store) tokens(ctx context.Context, tenant, sql string, arg any) ([]vaul
 	return rows, s.nameRanges(ctx, cardsOf(rows))
 }
 
-const selectPlainTokens = extraTokens + `
-WHERE t.tenant = $1 AND t.card = ANY($2) AND t.expires = 0 AND NOT t.single_use AND t.principals = ''
+const selectPlainTokens = extraColumns + `
+FROM unnest($2::uuid[]) AS w (card)
+CROSS JOIN LATERAL (SELECT * FROM tokens WHERE tenant = $1 AND card = w.card OFFSET 0) AS t
+CROSS JOIN LATERAL (SELECT * FROM cards WHERE tenant = $1 AND id = w.card OFFSET 0) AS c
+WHERE t.expires = 0 AND NOT t.single_use AND t.principals = ''
 ORDER BY t.created, t.token`
 
 // PlainTokens implements vault.Tx.
@@ -95,21 +100,20 @@ func (t *tx) PlainTokens(ctx context.Context, tenant string, cards []uuid.UUID) 
 // The lock on the cards makes their deletion wait, so that none leaves a token
 // behind. Others can add tokens to the same cards meanwhile.
 const insertExtra = `
-WITH live AS (
-    SELECT id FROM cards WHERE tenant = $1 AND id = ANY($10) AND state <> $11 ORDER BY id FOR SHARE
-), added AS (
-    SELECT * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::bool[], $6::bool[], $7::uuid[], $8::text[], $9::uuid[])
-        AS n (created, tag, expires, keep_last_four, single_use, token, principals, card)
-)
 INSERT INTO tokens (tenant, used_at, created, tag, expires, keep_last_four, single_use, token, principals, card)
-SELECT $1, 0, n.* FROM added n JOIN live ON live.id = n.card
-WHERE NOT EXISTS (SELECT 1 FROM cards s WHERE s.tenant = $1 AND s.token = n.token)
-ORDER BY n.token
+SELECT $1, 0, n.*
+FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::bool[], $6::bool[], $7::uuid[], $8::text[], $9::uuid[])
+    AS n (created, tag, expires, keep_last_four, single_use, token, principals, card)
+CROSS JOIN LATERAL (SELECT FROM cards WHERE tenant = $1 AND id = n.card AND state <> $10 OFFSET 0 FOR SHARE) AS live
+WHERE NOT EXISTS (SELECT FROM cards WHERE tenant = $1 AND token = n.token OFFSET 0)
 ON CONFLICT DO NOTHING RETURNING token`
 
 const selectTaken = `
-SELECT token FROM tokens WHERE tenant = $1 AND token = ANY($2)
-UNION SELECT token FROM cards WHERE tenant = $1 AND token = ANY($2)`
+SELECT t.token FROM unnest($2::uuid[]) AS w (token)
+CROSS JOIN LATERAL (SELECT token FROM tokens WHERE tenant = $1 AND token = w.token OFFSET 0) AS t
+UNION
+SELECT c.token FROM unnest($2::uuid[]) AS w (token)
+CROSS JOIN LATERAL (SELECT token FROM cards WHERE tenant = $1 AND token = w.token OFFSET 0) AS c`
 
 // InsertTokens implements vault.Tx.
 func (t *tx) InsertTokens(ctx context.Context, tenant string, rows []vault.TokenRow) ([]tokenizer.ID, error) {
@@ -120,11 +124,12 @@ func (t *tx) InsertTokens(ctx context.Context, tenant string, rows []vault.Token
 	if err != nil {
 		return nil, err
 	}
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b vault.TokenRow) int { return slices.Compare(a.Card.ID[:], b.Card.ID[:]) })
 	principals, err := encodePrincipals(rows)
 	if err != nil {
 		return nil, err
 	}
-	cards := column(rows, func(r *vault.TokenRow) [16]byte { return r.Card.ID })
 	added, err := collect(ctx, t, scanUUID[tokenizer.ID], insertExtra, number,
 		column(rows, func(r *vault.TokenRow) int64 { return micros(r.Created) }),
 		column(rows, func(r *vault.TokenRow) int64 { return r.Tag }),
@@ -132,7 +137,9 @@ func (t *tx) InsertTokens(ctx context.Context, tenant string, rows []vault.Token
 		column(rows, func(r *vault.TokenRow) bool { return r.KeepLastFour }),
 		column(rows, func(r *vault.TokenRow) bool { return r.SingleUse }),
 		column(rows, func(r *vault.TokenRow) [16]byte { return r.Token }),
-		principals, cards, cards, int16(vault.CardDeleted),
+		principals,
+		column(rows, func(r *vault.TokenRow) [16]byte { return r.Card.ID }),
+		int16(vault.CardDeleted),
 	)
 	if err != nil || len(added) == len(rows) {
 		return nil, err
@@ -158,11 +165,7 @@ func encodePrincipals(rows []vault.TokenRow) ([]string, error) {
 }
 
 const useOnce = `
-WITH free AS (
-    SELECT token FROM tokens WHERE tenant = $1 AND token = ANY($2) AND single_use AND used_at = 0
-    ORDER BY token FOR UPDATE
-)
-UPDATE tokens t SET used_at = $3 FROM free WHERE t.tenant = $1 AND t.token = free.token RETURNING t.token`
+UPDATE tokens SET used_at = $3 WHERE tenant = $1 AND token = $2 AND single_use AND used_at = 0`
 
 // UseTokens implements vault.Tx.
 func (t *tx) UseTokens(ctx context.Context, tenant string, tokens []tokenizer.ID, at time.Time) ([]tokenizer.ID, error) {
@@ -173,7 +176,16 @@ func (t *tx) UseTokens(ctx context.Context, tenant string, tokens []tokenizer.ID
 	if err != nil {
 		return nil, err
 	}
-	return collect(ctx, t, scanUUID[tokenizer.ID], useOnce, number, uuids(tokens), micros(at))
+	tokens = slices.Clone(tokens)
+	slices.SortFunc(tokens, func(a, b tokenizer.ID) int { return slices.Compare(a[:], b[:]) })
+	changed, err := t.each(ctx, useOnce, len(tokens), func(i int) []any { return []any{number, [16]byte(tokens[i]), micros(at)} })
+	var used []tokenizer.ID
+	for i, n := range changed {
+		if n == 1 {
+			used = append(used, tokens[i])
+		}
+	}
+	return used, err
 }
 
 const deleteToken = `

@@ -59,15 +59,43 @@ type tx struct {
 
 var _ vault.Tx = (*tx)(nil)
 
+func (t *tx) begin(ctx context.Context) error {
+	if t.begun {
+		return nil
+	}
+	t.begun = true
+	_, err := t.conn.Exec(ctx, "BEGIN")
+	return err
+}
+
 // Query implements querier.
 func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if !t.begun {
-		t.begun = true
-		if _, err := t.conn.Exec(ctx, "BEGIN"); err != nil {
-			return nil, err
-		}
+	if err := t.begin(ctx); err != nil {
+		return nil, err
 	}
 	return t.conn.Query(ctx, sql, args...)
+}
+
+// each runs a statement n times, with the arguments that args returns, in one
+// round trip. It returns how many rows each changed.
+func (t *tx) each(ctx context.Context, sql string, n int, args func(i int) []any) ([]int64, error) {
+	if err := t.begin(ctx); err != nil {
+		return nil, failure(err)
+	}
+	batch := &pgx.Batch{}
+	for i := range n {
+		batch.Queue(sql, args(i)...)
+	}
+	results := t.conn.SendBatch(ctx, batch)
+	changed := make([]int64, n)
+	for i := range changed {
+		tag, err := results.Exec()
+		if err != nil {
+			return nil, failure(errors.Join(err, closed(results)))
+		}
+		changed[i] = tag.RowsAffected()
+	}
+	return changed, failure(results.Close())
 }
 
 // exec runs a statement and returns how many rows it changed.
@@ -159,10 +187,10 @@ const addGone = `
 UPDATE bin_ranges SET gone = gone + $2 WHERE number = $1`
 
 func (t *tx) flushGone(ctx context.Context) error {
-	for _, number := range slices.Sorted(maps.Keys(t.gone)) {
-		if _, err := t.exec(ctx, addGone, number, t.gone[number]); err != nil {
-			return err
-		}
+	if len(t.gone) == 0 {
+		return nil
 	}
-	return nil
+	numbers := slices.Sorted(maps.Keys(t.gone))
+	_, err := t.each(ctx, addGone, len(numbers), func(i int) []any { return []any{numbers[i], t.gone[numbers[i]]} })
+	return err
 }
