@@ -61,7 +61,8 @@ type Store interface {
 	// Commit runs fn in one transaction and makes durable, together, what fn wrote
 	// through tx and the records it returns; nothing of either where it fails. fn
 	// runs again from the start where the transaction has to be repeated, so it
-	// keeps no state from one run to the next. An error of fn is returned as it is.
+	// keeps no state from one run to the next, and calls no method of the Store that
+	// writes. An error of fn is returned as it is.
 	//
 	// A write without an audit entry cannot be expressed: Tx exists in here alone,
 	// and without records Commit writes nothing and returns ErrNoRecords.
@@ -98,7 +99,8 @@ type Tx interface {
 	PassNumbers(ctx context.Context, rangeNumber int32, n int64) error
 	// InsertCards adds the cards whose (tenant, fingerprint) is new and returns the
 	// rows that stood there before instead, deleted ones included. Of two new rows
-	// with one fingerprint the first is added, and returned.
+	// with one fingerprint the first is added, and returned. ErrTaken: another card
+	// has the id or the standing token of a new row.
 	InsertCards(ctx context.Context, tenant string, rows []CardRow) (taken []CardRow, err error)
 	// ReviveCard fills a tombstone anew, as an active card, and reports whether it
 	// still was one. Origin and range stay; an issued card leaves its range's Gone.
@@ -109,15 +111,17 @@ type Tx interface {
 	// UpdateCard sets state and expiry where both are still as in was; false: they
 	// are not. Closing an issued card adds one to its range's Gone.
 	UpdateCard(ctx context.Context, tenant string, was, now CardRow) (bool, error)
-	// DeleteCard turns a card into its tombstone: no ciphertext, no last four, no
-	// tokens. It adds one to its range's Gone where the card was not closed before.
+	// DeleteCard turns a card into its tombstone: no ciphertext, no key, no last four,
+	// no tokens. It adds one to its range's Gone where the card was not closed before.
 	// False: there is no card, or it was deleted before.
 	DeleteCard(ctx context.Context, tenant string, card uuid.UUID) (bool, error)
 
 	// PlainTokens returns the extra tokens of the cards that neither expire nor are
 	// single-use nor bound: those that tokenizing again returns again.
 	PlainTokens(ctx context.Context, tenant string, cards []uuid.UUID) ([]TokenRow, error)
-	// InsertTokens adds extra tokens and returns those that were taken.
+	// InsertTokens adds extra tokens, each named once, and returns those that were
+	// taken. One of a deleted card is not added and not returned, as if it had been
+	// added before the card was deleted.
 	InsertTokens(ctx context.Context, tenant string, rows []TokenRow) (taken []tokenizer.ID, err error)
 	// UseTokens marks single-use tokens as used and returns those that were there
 	// and unused.
