@@ -64,7 +64,7 @@ var (
 	ErrBatchSize       = &Error{Kind: Invalid, Reason: "BATCH_SIZE", Message: "want 1 to 1000 items"}
 	ErrPageSize        = &Error{Kind: Invalid, Reason: "PAGE_SIZE", Message: "want 0 to 1000"}
 	ErrPageToken       = &Error{Kind: Invalid, Reason: "PAGE_TOKEN_MALFORMED", Message: "want the next_page_token of the page before"}
-	ErrPurpose         = &Error{Kind: Invalid, Reason: "PURPOSE_REQUIRED", Message: "want a purpose that policy names: lower-case letters, digits, - and _, at most 64"}
+	ErrPurpose         = &Error{Kind: Invalid, Reason: "PURPOSE_REQUIRED", Message: "want a purpose that policy names: a lower-case letter, then lower-case letters, digits, - and _, at most 64, at most 8 digits"}
 	ErrView            = &Error{Kind: Invalid, Reason: "VIEW_REQUIRED", Message: "want LAST_FOUR, MASKED or FULL"}
 	ErrUnknownField    = &Error{Kind: Invalid, Reason: "UNKNOWN_FIELD", Message: "the request has a field that this server does not know"}
 

@@ -40,8 +40,8 @@ const (
 	maxPurpose = 64
 	minRangeID = 3
 	maxRangeID = 63
-	// maxRangeDigits keeps a PAN from hiding in a range's id.
-	maxRangeDigits = 8
+	// maxDigits keeps a PAN from hiding in a name.
+	maxDigits = 8
 )
 
 // parseID reads a UUID in the canonical form of RFC 9562 §4, lower case.
@@ -63,7 +63,7 @@ func checkPurpose(text string) *Error {
 
 // checkRangeID refuses what is no id of a BIN range.
 func checkRangeID(name, text string) *Error {
-	if len(text) < minRangeID || len(text) > maxRangeID || !isName(text, lowercase+digits+"-") || countDigits(text) > maxRangeDigits {
+	if len(text) < minRangeID || len(text) > maxRangeID || !isName(text, lowercase+digits+"-") {
 		return field(name, text, ErrBINRangeID)
 	}
 	return nil
@@ -79,10 +79,11 @@ func countDigits(text string) int {
 	return n
 }
 
-// isName reports whether text starts with a lower-case letter and has only these
-// characters.
+// isName reports whether text starts with a lower-case letter, has only these
+// characters, and at most maxDigits digits.
 func isName(text, characters string) bool {
-	return text != "" && strings.Contains(lowercase, text[:1]) && strings.Trim(text, characters) == ""
+	return text != "" && strings.Contains(lowercase, text[:1]) && strings.Trim(text, characters) == "" &&
+		countDigits(text) <= maxDigits
 }
 
 // Month is an expiry as a caller gives it.

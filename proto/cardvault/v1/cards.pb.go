@@ -676,7 +676,8 @@ type DetokenizeCardRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Token string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	// Why the PAN is needed, as policy names it: a lower-case letter, then
-	// lower-case letters, digits, hyphens and underscores, at most 64.
+	// lower-case letters, digits, hyphens and underscores, at most 64, at most 8 of
+	// them digits.
 	Purpose       string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
 	View          View   `protobuf:"varint,3,opt,name=view,proto3,enum=cardvault.v1.View" json:"view,omitempty"`
 	unknownFields protoimpl.UnknownFields
