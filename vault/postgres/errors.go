@@ -24,9 +24,9 @@ type ServerError struct {
 // Error implements error.
 func (e *ServerError) Error() string {
 	if e.Constraint == "" {
-		return "the server refused a statement, SQLSTATE " + e.Code
+		return "postgres: the server refused a statement, SQLSTATE " + e.Code
 	}
-	return "the server refused a statement, SQLSTATE " + e.Code + ", constraint " + e.Constraint
+	return "postgres: the server refused a statement, SQLSTATE " + e.Code + ", constraint " + e.Constraint
 }
 
 // SQLSTATE codes, PostgreSQL documentation, appendix A.

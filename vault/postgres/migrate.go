@@ -21,6 +21,9 @@ const SchemaVersion int64 = 1
 //go:embed migrations/*.sql
 var embedded embed.FS
 
+//go:embed grants.sql
+var grants string
+
 // SchemaError says that the database has another schema than this program knows.
 type SchemaError struct{ Found, Known int64 }
 
@@ -56,7 +59,8 @@ func schemaVersion(ctx context.Context, q querier) (int64, error) {
 
 // Migrate brings the database to SchemaVersion, from whichever version it has, and
 // returns both. Several may run at once: one works, the others wait and then find
-// nothing to do. It refuses a newer schema with a SchemaError.
+// nothing to do. It refuses a newer schema with a SchemaError. Where the roles of
+// deploy/postgres/roles.sql exist it gives them their rights, each time anew.
 func Migrate(ctx context.Context, connString string) (from, to int64, err error) {
 	config, err := pgx.ParseConfig(connString)
 	if err != nil {
@@ -97,7 +101,26 @@ func up(ctx context.Context, config *pgx.ConnConfig) (applied int, err error) {
 		return 0, err
 	}
 	results, err := provider.Up(ctx)
-	return len(results), failure(err)
+	if err != nil {
+		return len(results), failure(err)
+	}
+	return len(results), grant(ctx, db)
+}
+
+// grant gives the roles their rights, one migrator at a time: PostgreSQL fails
+// where two change the rights of one table at once.
+func grant(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return failure(err)
+	}
+	defer func() { _ = tx.Rollback() }() // of what was not committed
+	for _, sql := range []string{`SELECT value FROM counters WHERE name = 'bin_ranges' FOR UPDATE`, grants} {
+		if _, err := tx.ExecContext(ctx, sql); err != nil {
+			return failure(err)
+		}
+	}
+	return failure(tx.Commit())
 }
 
 // migrations locks with a row in a table. A migrator that died is waited for until

@@ -51,7 +51,7 @@ func only[T any](rows []T, err error) (T, error) {
 	return rows[0], nil
 }
 
-const maxAttempts = 10
+const maxAttempts = 20
 
 // repeat runs f until it succeeds, fails in a way that another attempt cannot
 // mend, or has failed maxAttempts times. f leaves nothing behind where it fails.

@@ -51,23 +51,17 @@ func connect(t testing.TB, dsn string) *pgx.Conn {
 const sealedSize = 12 + 9 + 16
 
 // load inserts cards as the server does, in commits of a thousand.
-func load(t testing.TB, store vault.Store, n int) []tokenizer.ID {
+func load(t testing.TB, store vault.Store, n int) {
 	t.Helper()
 	chain := audit.NewChain(uuid.New())
 	key := uuid.New()
-	var tokens []tokenizer.ID
 	for range n / 1000 {
 		rows := make([]vault.CardRow, 1000)
 		for i := range rows {
-			rows[i] = vault.CardRow{
-				ID: uuid.New(), Fingerprint: uuid.New(), Key: key, Sealed: make([]byte, sealedSize),
-				StandingToken: tokenizer.ID(uuid.New()), StandingTag: int64(i) << 32, State: vault.CardActive,
-				Origin: vault.Tokenized, Expiry: 360, LastFour: 1234, Created: time.UnixMicro(1_790_000_000_000_000),
-			}
-			_, _ = rand.Read(rows[i].Sealed)
-			tokens = append(tokens, rows[i].StandingToken)
+			rows[i] = newCard()
+			rows[i].Key = key // as in life: one for all
 		}
-		next, record := chain.Append(audit.Entry{Tenant: "acme", Action: "Load"}, rows[0].Created)
+		next, record := chain.Append(audit.Entry{Tenant: "acme", Action: "Load"}, epoch())
 		err := store.Commit(t.Context(), func(ctx context.Context, tx vault.Tx) ([]audit.Record, error) {
 			_, err := tx.InsertCards(ctx, "acme", rows)
 			return []audit.Record{record}, err
@@ -77,5 +71,17 @@ func load(t testing.TB, store vault.Store, n int) []tokenizer.ID {
 		}
 		chain = next
 	}
-	return tokens
 }
+
+// newCard returns a card as the server makes them, all its ids random.
+func newCard() vault.CardRow {
+	card := vault.CardRow{
+		ID: uuid.New(), Fingerprint: uuid.New(), Key: uuid.New(), Sealed: make([]byte, sealedSize),
+		StandingToken: tokenizer.ID(uuid.New()), StandingTag: 1 << 40, State: vault.CardActive,
+		Origin: vault.Tokenized, Expiry: 360, LastFour: 1234, Created: epoch(),
+	}
+	rand.Read(card.Sealed)
+	return card
+}
+
+func epoch() time.Time { return time.UnixMicro(1_790_000_000_000_000).UTC() }

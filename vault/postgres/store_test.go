@@ -34,10 +34,32 @@ func migrated(t testing.TB, dsn string) string {
 
 func open(t testing.TB, dsn string) *postgres.Store {
 	t.Helper()
-	store, err := postgres.Open(t.Context(), postgres.Config{ConnString: dsn, MaxConns: 3})
+	return openWith(t, postgres.Config{ConnString: dsn, MaxConns: 3})
+}
+
+func openWith(t testing.TB, config postgres.Config) *postgres.Store {
+	t.Helper()
+	store, err := postgres.Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return store
+}
+
+// Engines that know serializable transactions alone fail many of them, to be run
+// again: the store keeps the contract there too.
+func TestContractUnderSerializableIsolation(t *testing.T) {
+	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
+		t.Helper()
+		dsn := migrated(t, pgtest.DSN(t)) + "&default_transaction_isolation=serializable"
+		return func(t testing.TB) vault.Store {
+			t.Helper()
+			return open(t, dsn)
+		}
+	})
 }

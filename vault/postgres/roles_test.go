@@ -1,0 +1,179 @@
+package postgres_test
+
+import (
+	"errors"
+	"net/url"
+	"os"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/cardvault/cardvault/vault"
+	"github.com/cardvault/cardvault/vault/postgres"
+	"github.com/cardvault/cardvault/vault/vaulttest"
+	"github.com/cardvault/cardvault/vault/vaulttest/pgtest"
+)
+
+// as returns dsn for another role.
+func as(t testing.TB, dsn, role string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User(role)
+	return u.String()
+}
+
+// makeRoles does what an administrator does, once.
+func makeRoles(t testing.TB, dsn string) {
+	t.Helper()
+	roles, err := os.ReadFile("../../deploy/postgres/roles.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connect(t, dsn).Exec(t.Context(), string(roles)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// deployed makes a schema as an operator does: roles by the administrator, tables
+// by the owner.
+func deployed(t testing.TB) string {
+	t.Helper()
+	dsn := pgtest.Start(t).DSN(t)
+	makeRoles(t, dsn)
+	migrated(t, as(t, dsn, "cardvault_owner"))
+	return dsn
+}
+
+func TestContractAsTheServersRole(t *testing.T) {
+	cluster := pgtest.Start(t)
+	makeRoles(t, cluster.DSN(t))
+	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
+		t.Helper()
+		dsn := cluster.DSN(t)
+		handOver(t, dsn)
+		migrated(t, as(t, dsn, "cardvault_owner"))
+		return func(t testing.TB) vault.Store {
+			t.Helper()
+			return open(t, as(t, dsn, "cardvault_app"))
+		}
+	})
+}
+
+// handOver gives the schema of dsn to the owner, as roles.sql does.
+func handOver(t testing.TB, dsn string) {
+	t.Helper()
+	conn := connect(t, dsn)
+	var schema string
+	if err := conn.QueryRow(t.Context(), "SELECT current_schema()").Scan(&schema); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "ALTER SCHEMA "+pgx.Identifier{schema}.Sanitize()+" OWNER TO cardvault_owner"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const insufficientPrivilege = "42501"
+
+func TestRolesMayNoMoreThanTheyNeed(t *testing.T) {
+	dsn := deployed(t)
+	store := open(t, as(t, dsn, "cardvault_app"))
+	load(t, store, 1000)
+
+	for role, statements := range map[string][]string{
+		"cardvault_app": {
+			"UPDATE audit_entries SET body = body",
+			"UPDATE audit_entries SET tenant = 0",
+			"DELETE FROM audit_entries",
+			"TRUNCATE audit_entries",
+			"INSERT INTO audit_entries SELECT * FROM audit_entries ON CONFLICT (replica, number) DO UPDATE SET body = excluded.body",
+			"DROP TABLE audit_entries",
+			"ALTER TABLE audit_entries DISABLE TRIGGER ALL",
+			"SET session_replication_role = replica",
+			"CREATE TABLE mine (id int)",
+			"CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+			"DELETE FROM cards",
+			"TRUNCATE cards",
+			"UPDATE cards SET fingerprint = gen_random_uuid()",
+			"UPDATE cards SET tenant = 2",
+			"UPDATE tenants SET name = 'other'",
+			"DELETE FROM tenants",
+			"DELETE FROM bin_ranges",
+			"UPDATE bin_ranges SET first = 0",
+			"DELETE FROM keys",
+			"UPDATE keys SET wrapped = ''",
+			"UPDATE goose_db_version SET version_id = 99",
+			"SELECT * FROM goose_lock",
+			"SET ROLE cardvault_owner",
+		},
+		"cardvault_auditor": {
+			"SELECT * FROM cards",
+			"SELECT * FROM tokens",
+			"SELECT * FROM keys",
+			"SELECT * FROM requests",
+			"SELECT * FROM bin_ranges",
+			"INSERT INTO audit_entries SELECT * FROM audit_entries",
+			"UPDATE audit_entries SET body = body",
+			"DELETE FROM audit_entries",
+			"TRUNCATE audit_entries",
+			"CREATE TABLE mine (id int)",
+			"SET ROLE cardvault_app",
+		},
+	} {
+		conn := connect(t, as(t, dsn, role))
+		for _, statement := range statements {
+			_, err := conn.Exec(t.Context(), statement)
+			refused, ok := errors.AsType[*pgconn.PgError](err)
+			if !ok || refused.Code != insufficientPrivilege {
+				t.Errorf("%s: %s: %v, want it to be refused", role, statement, err)
+			}
+		}
+	}
+
+	auditor := connect(t, as(t, dsn, "cardvault_auditor"))
+	var entries int
+	if err := auditor.QueryRow(t.Context(), "SELECT count(*) FROM audit_entries JOIN tenants ON id = tenant").Scan(&entries); err != nil || entries == 0 {
+		t.Errorf("the auditor sees %d entries, error %v", entries, err)
+	}
+	if _, err := store.Head(t.Context(), uuid.New()); !errors.Is(err, vault.ErrNoRow) {
+		t.Error(err)
+	}
+}
+
+func TestNobodyElseMayConnect(t *testing.T) {
+	dsn := deployed(t)
+	if _, err := connect(t, dsn).Exec(t.Context(), "CREATE ROLE stranger LOGIN"); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), as(t, dsn, "stranger"))
+	if err == nil {
+		_ = conn.Close(t.Context())
+		t.Error("a role of another application connects to the vault's database")
+	}
+}
+
+// A right that was given by hand, and one that a former version gave, end with the
+// next migration.
+func TestMigrateTakesBackWhatIsNotGranted(t *testing.T) {
+	dsn := deployed(t)
+	owner := as(t, dsn, "cardvault_owner")
+	if _, err := connect(t, owner).Exec(t.Context(), "GRANT UPDATE (body), DELETE ON audit_entries TO cardvault_app"); err != nil {
+		t.Fatal(err)
+	}
+	app := connect(t, as(t, dsn, "cardvault_app"))
+	if _, err := app.Exec(t.Context(), "DELETE FROM audit_entries"); err != nil {
+		t.Fatalf("the right was not given: %v", err)
+	}
+	if _, _, err := postgres.Migrate(t.Context(), owner); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{"DELETE FROM audit_entries", "UPDATE audit_entries SET body = body"} {
+		if _, err := app.Exec(t.Context(), statement); err == nil {
+			t.Errorf("%s is still allowed", statement)
+		}
+	}
+}
