@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// exitCode is what the process ends with, for scripts to switch on. The numbers
+// are part of the interface: `cardvault help exit-codes` lists them.
+type exitCode int
+
+const (
+	exitOK exitCode = iota
+	exitFailed
+	exitUsage
+	exitDenied
+	exitNotFound
+	exitUnavailable
+	exitSomeRefused
+)
+
+// exitError is an error as its user meets it: what went wrong, a stable reason
+// where there is one, and what to do next.
+type exitError struct {
+	code   exitCode
+	reason string
+	next   string
+	err    error
+}
+
+// Error returns what went wrong, without reason and next step.
+func (e *exitError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage is an error of the command line: nothing was done.
+func usage(next, format string, args ...any) error {
+	return &exitError{code: exitUsage, next: next, err: fmt.Errorf(format, args...)}
+}
+
+// failed is an error of the command's work.
+func failed(next, format string, args ...any) error {
+	return &exitError{code: exitFailed, next: next, err: fmt.Errorf(format, args...)}
+}
+
+// ranError marks what a command's own work returned. Every other error comes
+// from the command tree and is one of usage.
+type ranError struct{ err error }
+
+func (e ranError) Error() string { return e.err.Error() }
+func (e ranError) Unwrap() error { return e.err }
+
+// markRan has the whole tree mark its errors.
+func markRan(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if err := run(cmd, args); err != nil {
+				return ranError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		markRan(sub)
+	}
+}
+
+// asExit gives any error of the command tree its exit code, reason and next step.
+func asExit(err error) *exitError {
+	if told, ok := errors.AsType[*exitError](err); ok {
+		return told
+	}
+	if _, ok := status.FromError(err); ok {
+		return fromStatus(err)
+	}
+	if ran, ok := errors.AsType[ranError](err); ok {
+		return &exitError{code: exitFailed, err: ran.err}
+	}
+	return &exitError{code: exitUsage, err: err}
+}
+
+// fromStatus reads what a server answered, or why it could not be asked.
+func fromStatus(err error) *exitError {
+	st := status.Convert(err)
+	if alert, ok := tlsAlert(st); ok {
+		return &exitError{
+			code: exitDenied, reason: "NOT_AUTHENTICATED", next: nextSteps["NOT_AUTHENTICATED"],
+			err: fmt.Errorf("the server did not accept the client's certificate (%s)", alert),
+		}
+	}
+	reason := reasonOf(st)
+	return &exitError{code: codeOf(st.Code()), reason: reason, next: nextSteps[reason], err: errors.New(st.Message())}
+}
+
+// tlsAlert finds the alert with which a server ended the handshake. gRPC hands it
+// on as text alone.
+func tlsAlert(st *status.Status) (string, bool) {
+	const remote = "remote error: tls: "
+	_, alert, found := strings.Cut(st.Message(), remote)
+	alert, _, _ = strings.Cut(alert, `"`)
+	return alert, found && st.Code() == codes.Unavailable
+}
+
+// reasonOf returns the stable reason of a status: the server's own, or else the
+// name of the gRPC code.
+func reasonOf(st *status.Status) string {
+	for _, detail := range st.Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			return info.GetReason()
+		}
+	}
+	switch st.Code() {
+	case codes.Unavailable:
+		return "SERVER_UNREACHABLE"
+	case codes.DeadlineExceeded:
+		return "DEADLINE_EXCEEDED"
+	default:
+		return strings.ToUpper(st.Code().String())
+	}
+}
+
+// codeOf sorts a gRPC code.
+func codeOf(c codes.Code) exitCode {
+	switch c {
+	case codes.OK:
+		return exitOK
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return exitDenied
+	case codes.NotFound:
+		return exitNotFound
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return exitUnavailable
+	default:
+		return exitFailed
+	}
+}
+
+// exitCodesTopic is `cardvault help exit-codes`.
+func exitCodesTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-codes",
+		Short: "What the exit codes mean",
+		Long: `What the exit codes mean
+
+  0  done
+  1  refused, or failed: the last line on standard error says why
+  2  usage: the command line, the configuration or the input's form is wrong; nothing was done
+  3  denied: no or no valid certificate, or policy does not allow it
+  4  not found: no such card, token or BIN range, as far as this caller may know
+  5  unavailable: the server, its store or its keys cannot be reached; try again
+  6  some lines of an import were refused; the others were taken in
+
+The last line on standard error is: what went wrong (REASON); what to do next.
+The reason is stable: it is the one that the server answers in google.rpc.ErrorInfo.
+With --output json the line is a JSON object with the keys error, reason and next.`,
+	}
+}

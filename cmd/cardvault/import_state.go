@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// importState remembers how far an import has come, in a file beside the input:
+// one line that says which input, then one line for each batch that the server
+// acknowledged. A batch whose line is missing, because the process ended before,
+// is sent again with the same request ids, and the server answers what it answered
+// the first time. So nothing is lost, and nothing is done or counted twice.
+//
+// It holds line numbers and reasons; nothing in it can be traced to a PAN. A
+// digest of the input could be: it would confirm a guess of the numbers in it.
+type importState struct {
+	f *os.File // nil: remembered in memory alone
+	importHead
+	importDone
+}
+
+// importHead is the first line of the file.
+type importHead struct {
+	// Run is random; the request ids are made from it.
+	Run uuid.UUID `json:"run"`
+	// Size and Modified are what the input looked like; zero for a stream.
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
+	// Tokens says that a token file is being written.
+	Tokens bool `json:"tokens"`
+}
+
+// importDone is every further line of the file, and, added up, the whole import.
+type importDone struct {
+	// Through is the last line that is dealt with.
+	Through   int64         `json:"through"`
+	Accepted  int64         `json:"accepted"`
+	Duplicate int64         `json:"duplicate"`
+	Refused   []refusedLine `json:"refused,omitempty"`
+	// TokensEnd is the length of the token file.
+	TokensEnd int64 `json:"tokens_end,omitempty"`
+}
+
+// refusedLine names a line by its number alone.
+type refusedLine struct {
+	Line   int64  `json:"line"`
+	Reason string `json:"reason"`
+}
+
+// add takes in what one batch came to.
+func (d *importDone) add(batch importDone) {
+	d.Through, d.TokensEnd = batch.Through, batch.TokensEnd
+	d.Accepted += batch.Accepted
+	d.Duplicate += batch.Duplicate
+	d.Refused = append(d.Refused, batch.Refused...)
+}
+
+// openImportState opens or makes the state of an input. An empty path keeps it in
+// memory.
+func openImportState(path string, input importHead) (*importState, error) {
+	var err error
+	if input.Run, err = uuid.NewRandom(); err != nil {
+		return nil, failed("", "make a run id: %w", err)
+	}
+	if path == "" {
+		return &importState{importHead: input}, nil
+	}
+	f, err := os.OpenFile(filepath.Clean(path), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, failed("give another place with --state", "state file: %w", err)
+	}
+	s := &importState{f: f}
+	if err := s.load(input); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return s, nil
+}
+
+func (s *importState) load(input importHead) error {
+	if err := lockFile(s.f); err != nil {
+		return failed("wait for the other import to end", "state file %s: %w", s.f.Name(), err)
+	}
+	known, end, err := s.replay()
+	if err != nil {
+		return err
+	}
+	// What a crash cut off was never acted upon.
+	if err := s.f.Truncate(end); err != nil {
+		return failed("", "state file: %w", err)
+	}
+	if !known {
+		s.importHead = input
+		return s.append(input)
+	}
+	if s.Size != input.Size || !s.Modified.Equal(input.Modified) {
+		return failed("put the former input back, or remove "+s.f.Name()+" to begin anew: lines taken in before then count as duplicates",
+			"the input has changed since its import began")
+	}
+	if s.Tokens != input.Tokens {
+		return failed("give --tokens as in the first run, or remove "+s.f.Name()+" to begin anew",
+			"--tokens is not as it was when the import began")
+	}
+	return nil
+}
+
+// replay reads what the file says, and where its last whole line ends.
+func (s *importState) replay() (known bool, end int64, err error) {
+	r := bufio.NewReader(s.f)
+	for {
+		line, err := r.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return known, end, nil
+		}
+		if err != nil {
+			return false, 0, failed("", "state file: %w", err)
+		}
+		if err := s.take(line, known); err != nil {
+			return false, 0, failed("give the right one with --state, or remove it to begin anew",
+				"%s is not the state of an import: %w", s.f.Name(), err)
+		}
+		known, end = true, end+int64(len(line))
+	}
+}
+
+func (s *importState) take(line []byte, known bool) error {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if !known {
+		return d.Decode(&s.importHead)
+	}
+	var done importDone
+	if err := d.Decode(&done); err != nil {
+		return err
+	}
+	s.importDone.add(done)
+	return nil
+}
+
+// Acknowledge makes a batch durable: it is never sent again.
+func (s *importState) Acknowledge(batch importDone) error {
+	if err := s.append(batch); err != nil {
+		return err
+	}
+	s.importDone.add(batch)
+	return nil
+}
+
+func (s *importState) append(line any) error {
+	if s.f == nil {
+		return nil
+	}
+	text, err := json.Marshal(line)
+	if err != nil {
+		return failed("", "state file: %w", err)
+	}
+	if _, err = s.f.Seek(0, io.SeekEnd); err == nil {
+		_, err = s.f.Write(append(text, '\n'))
+	}
+	if err = errors.Join(err, s.f.Sync()); err != nil {
+		return failed("make room for it, then run the same command again", "state file: %w", err)
+	}
+	return nil
+}
+
+// Finish removes the state of an import that is complete.
+func (s *importState) Finish() error {
+	if s.f == nil {
+		return nil
+	}
+	return os.Remove(s.f.Name())
+}
+
+// Close releases the file.
+func (s *importState) Close() error {
+	if s.f == nil {
+		return nil
+	}
+	return s.f.Close()
+}
+
+// requestID is the same for a line in every try of a run: random bits of the run
+// and the line's number, hashed, as a UUID version 8 (RFC 9562 §5.8). The PAN has
+// no part in it.
+func (s *importState) requestID(line int64) string {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(s.Run[:], uint64(line))) //nolint:gosec // lines are counted from 1
+	id := uuid.UUID(sum[:16])
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
+}
+
+// inputHead describes an input; a stream has neither size nor time.
+func inputHead(f *os.File) (importHead, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return importHead{}, fmt.Errorf("input: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return importHead{}, nil
+	}
+	return importHead{Size: info.Size(), Modified: info.ModTime().UTC()}, nil
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cardvault/cardvault/crypto/keyring"
+	"github.com/cardvault/cardvault/crypto/transit"
+	"github.com/cardvault/cardvault/vault/postgres"
+)
+
+func serveCommand() *cobra.Command {
+	var (
+		path         string
+		migrateFirst bool
+	)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the vault in production, on PostgreSQL and a transit key",
+		Long: `Run the vault in production: rows in PostgreSQL, keys wrapped by a key of HashiCorp
+Vault's or OpenBao's transit engine, callers known by their certificates. As many
+replicas as you like on one database work as one service.
+
+Certificates, revocation lists and policy are read again when they change, and at
+once on SIGHUP; files that are refused leave the last good ones in use. SIGTERM
+lets calls under way finish. The log is JSON on standard error.`,
+		Example: `  cardvault serve --config /etc/cardvault/config.yaml
+  cardvault serve --config /etc/cardvault/config.yaml --migrate`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := readConfig(path)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), c, migrateFirst, newLog(cmd.ErrOrStderr(), c.Log.level()))
+		},
+	}
+	cmd.Flags().StringVar(&path, "config", "", "configuration file, YAML")
+	cmd.Flags().BoolVar(&migrateFirst, "migrate", false, "bring the database to this program's schema first")
+	_ = cmd.MarkFlagRequired("config")
+	return cmd
+}
+
+// serve is a server's life: keys → store → vault → server → serve → stop.
+func serve(ctx context.Context, c config, migrateFirst bool, log *slog.Logger) (err error) {
+	connString, err := c.Postgres.connString()
+	if err != nil {
+		return err
+	}
+	if migrateFirst {
+		if err := migrate(ctx, connString, log); err != nil {
+			return err
+		}
+	}
+	kek, err := openTransit(ctx, &c.Transit, log)
+	if err != nil {
+		return err
+	}
+	defer kek.Close()
+	store, err := postgres.Open(ctx, postgres.Config{ConnString: connString, MaxConns: int32(c.Postgres.MaxConns)}) //nolint:gosec // checked to be at most 1000
+	if err != nil {
+		return storeError(err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	s, err := newService(ctx, c, store, kek, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	api, err := listen(ctx, "listen", c.Listen)
+	if err != nil {
+		return err
+	}
+	metrics, err := listen(ctx, "metrics.listen", c.Metrics.Listen)
+	if err != nil {
+		return errors.Join(err, api.Close())
+	}
+	log.InfoContext(ctx, "serving", slog.String("version", version()),
+		slog.String("listen", api.Addr().String()), slog.String("metrics", metrics.Addr().String()))
+	return s.run(ctx, api, metrics)
+}
+
+// listen takes an address; field is where the configuration has it.
+func listen(ctx context.Context, field, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, failed("free the address, or choose another one", "%s: %w", field, err)
+	}
+	return l, nil
+}
+
+// firstRetry and lastRetry bound the pauses between looks at a transit server that
+// does not answer.
+const (
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+)
+
+// openTransit makes the KEK and does not return before its key is found good. A key
+// that is weak, missing or not allowed ends the start; a server that does not
+// answer is waited for.
+func openTransit(ctx context.Context, c *transitConfig, log *slog.Logger) (*transit.KEK, error) {
+	settings, err := c.settings()
+	if err != nil {
+		return nil, usage("correct the configuration", "%w", err)
+	}
+	kek, err := transit.New(settings) //nolint:contextcheck // its session outlives this call and ends with Close
+	if err != nil {
+		return nil, usage("correct the section transit", "%w", err)
+	}
+	if err := waitForKey(ctx, kek.Check, log, pause); err != nil {
+		kek.Close()
+		return nil, err
+	}
+	return kek, nil
+}
+
+// waitForKey asks check until it has an answer.
+func waitForKey(ctx context.Context, check func(context.Context) error, log *slog.Logger, pause func(context.Context, time.Duration) error) error {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		err := check(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return &exitError{code: exitUnavailable, reason: "INTERRUPTED", err: errors.New("stopped before transit answered")}
+		case !errors.Is(err, keyring.ErrUnavailable):
+			return &exitError{code: exitFailed, reason: "KEK_REFUSED", err: err}
+		}
+		log.ErrorContext(ctx, "transit does not answer; not serving until it does",
+			slog.Any("error", err), slog.String("retry_in", wait.String()))
+		_ = pause(ctx, wait)
+	}
+}
+
+// settings translates the configuration; the role id is read from its file.
+func (c *transitConfig) settings() (transit.Config, error) {
+	settings := transit.Config{Address: c.Address, CAFile: c.CA, Namespace: c.Namespace, Mount: c.Mount, Key: c.Key}
+	settings.Auth.TokenFile = c.Auth.TokenFile
+	if a := c.Auth.AppRole; a != (appRoleConfig{}) {
+		role, err := readSecret("transit.auth.approle.role_id_file", a.RoleIDFile)
+		if err != nil {
+			return transit.Config{}, err
+		}
+		settings.Auth.AppRole = &transit.AppRole{RoleID: role, SecretIDFile: a.SecretIDFile, Mount: a.Mount}
+	}
+	if k := c.Auth.Kubernetes; k != (kubernetesConfig{}) {
+		settings.Auth.Kubernetes = &transit.Kubernetes{Role: k.Role, JWTFile: k.TokenFile, Mount: k.Mount}
+	}
+	if t := c.Auth.Cert; t != (certAuthConfig{}) {
+		settings.Auth.TLSCert = &transit.TLSCert{CertFile: t.Cert, KeyFile: t.Key, Role: t.Role, Mount: t.Mount}
+	}
+	return settings, nil
+}
+
+// newLog writes JSON lines.
+func newLog(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// storeError tells a schema that needs work from a database that is out of reach.
+func storeError(err error) error {
+	if _, ok := errors.AsType[*postgres.SchemaError](err); ok {
+		return &exitError{code: exitFailed, reason: "SCHEMA_VERSION", err: err}
+	}
+	return unavailable(fmt.Errorf("store: %w", err))
+}
