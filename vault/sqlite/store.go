@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -63,14 +64,19 @@ func Open(ctx context.Context, path string) (*Store, error) {
 }
 
 // secure makes the file before SQLite does, so that it is private from its first
-// byte on. The write-ahead log gets the same mode.
+// byte on. The write-ahead log gets the same mode. A file that is there is not
+// opened: closing it again would end the locks that another Store of this process
+// holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
 func secure(path string) error {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		return file.Close()
+	}
+	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	info, err := file.Stat()
-	if err := errors.Join(err, file.Close()); err != nil {
+	info, err := os.Stat(path)
+	if err != nil {
 		return err
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -32,8 +33,10 @@ func openWriter(ctx context.Context, path string) (*writer, error) {
 }
 
 func (w *writer) prepare(ctx context.Context) error {
+	if err := w.makeWAL(ctx); err != nil {
+		return err
+	}
 	for _, pragma := range []string{
-		"PRAGMA journal_mode = WAL",
 		"PRAGMA synchronous = FULL",
 		"PRAGMA foreign_keys = ON",
 		"PRAGMA secure_delete = ON",
@@ -43,6 +46,24 @@ func (w *writer) prepare(ctx context.Context) error {
 		}
 	}
 	return migrate(ctx, w.conn)
+}
+
+// makeWAL gives a new file its write-ahead log. SQLite does not wait here where
+// another process is doing the same.
+func (w *writer) makeWAL(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	for {
+		err := sqlitex.ExecuteTransient(w.conn, "PRAGMA journal_mode = WAL", nil)
+		if sqlite.ErrCode(err).ToPrimary() != sqlite.ResultBusy {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // write runs f in a transaction. ErrUnknownOutcome: the disk failed while
