@@ -18,8 +18,8 @@ func TestBindingIsForEver(t *testing.T) {
 	if got := hex.EncodeToString(v.binding()); got != want {
 		t.Errorf("binding = %s, want %s", got, want)
 	}
-	if data, print := PurposeData.String(), PurposeFingerprint.String(); data != "data" || print != "fingerprint" {
-		t.Errorf("purposes are bound as %q and %q", data, print)
+	if data, fp := PurposeData.String(), PurposeFingerprint.String(); data != "data" || fp != "fingerprint" {
+		t.Errorf("purposes are bound as %q and %q", data, fp)
 	}
 }
 

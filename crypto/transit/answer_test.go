@@ -19,7 +19,7 @@ import (
 	"github.com/cardvault/cardvault/crypto/transit"
 )
 
-const canaryToken = "hvs.canary-token" //nolint:gosec // no credential: it looks like one, to be looked for
+const canaryToken = "hvs.canary-token"
 
 // standIn is a server for answers that the real one cannot be brought to give. It
 // answers a look at the token, and leaves the rest to handle.
@@ -27,7 +27,7 @@ func standIn(t *testing.T, handle http.HandlerFunc, edits ...func(*transit.Confi
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/auth/token/lookup-self" && r.Header.Get("X-Vault-Token") == canaryToken {
-			io.WriteString(w, `{"data":{"ttl":0,"renewable":false}}`) //nolint:errcheck,gosec // the client will notice
+			io.WriteString(w, `{"data":{"ttl":0,"renewable":false}}`) //nolint:errcheck // the client will notice
 			return
 		}
 		handle(w, r)
@@ -56,7 +56,7 @@ func standIn(t *testing.T, handle http.HandlerFunc, edits ...func(*transit.Confi
 func answer(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
-		io.WriteString(w, body) //nolint:errcheck,gosec // the client will notice
+		io.WriteString(w, body) //nolint:errcheck // the client will notice
 	}
 }
 
@@ -116,7 +116,7 @@ func TestErrorsEchoNothing(t *testing.T) {
 	for _, status := range []int{200, 400, 403, 500} {
 		kek := standIn(t, func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(status)
-			r.Write(w) //nolint:errcheck,gosec // the client will notice
+			r.Write(w) //nolint:errcheck // the client will notice
 		})
 		_, _, err := kek.Wrap(t.Context(), []byte("b"), key)
 		if err == nil {

@@ -25,7 +25,7 @@ path "transit/decrypt/kek" { capabilities = ["update"] }
 `
 
 // generous keeps a busy test machine from looking like a silent server.
-var generous = transit.Timeouts{Call: 30 * time.Second, Attempt: 10 * time.Second} //nolint:gochecknoglobals // a constant
+var generous = transit.Timeouts{Call: 30 * time.Second, Attempt: 10 * time.Second}
 
 // startWithKey starts a server with the key that a KEK must be.
 func startWithKey(t *testing.T) *transittest.Server {
