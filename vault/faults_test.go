@@ -3,11 +3,13 @@ package vault_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/uuid"
 
+	"github.com/cardvault/cardvault/crypto/secret"
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/audit"
 )
@@ -183,4 +185,27 @@ func checkChains(t *testing.T, v *vault.Vault) []audit.Entry {
 		}
 	}
 	return entries
+}
+
+// brokenReads is a store that answers no read of keys.
+type brokenReads struct{ vault.Store }
+
+func (brokenReads) ActiveKey(context.Context, string, string, string) (vault.KeyRow, error) {
+	return vault.KeyRow{}, errors.New("connection refused")
+}
+
+// TestStoreOutageIsNoTampering: an outage while keys are read is answered as one,
+// and raises no alarm about integrity.
+func TestStoreOutageIsNoTampering(t *testing.T) {
+	s := newSite(t)
+	v := s.replica(t, brokenReads{s.store})
+	results, err := v.TokenizeCards(t.Context(), caller("issuer"), []vault.TokenizeRequest{
+		{PAN: secret.New([]byte(foreignPAN)), Expiry: expiry()},
+	})
+	if !errors.Is(err, vault.ErrStoreUnavailable) {
+		t.Errorf("answer %v %v", err, results)
+	}
+	if strings.Contains(s.log.String(), "key refused") {
+		t.Error("an outage was taken for tampering")
+	}
 }

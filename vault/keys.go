@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -58,7 +59,15 @@ func (s keyStore) ReserveUses(ctx context.Context, tenant string, id keyring.ID,
 	if errors.Is(err, ErrLimit) {
 		return keyring.ErrUsesExhausted
 	}
-	return err
+	return storeFault(err)
+}
+
+// storeFault tells an outage of the store from what a key ring finds wrong.
+func storeFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 }
 
 func keyRow(v keyring.Version) KeyRow {
@@ -74,7 +83,7 @@ func versionOf(row KeyRow, err error) (keyring.Version, error) {
 		return keyring.Version{}, keyring.ErrNoKey
 	}
 	if err != nil {
-		return keyring.Version{}, err
+		return keyring.Version{}, storeFault(err)
 	}
 	return keyring.Version{
 		ID:    keyring.ID(row.ID),
@@ -134,10 +143,15 @@ func (v *Vault) fingerprintKey(ctx context.Context, tenant string) (*fingerprint
 // keyError turns a key ring's error into what a caller is told.
 func (v *Vault) keyError(ctx context.Context, err error) error {
 	switch {
-	case errors.Is(err, keyring.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, keyring.ErrUnavailable), errors.Is(err, keyring.ErrClosed), errors.Is(err, context.DeadlineExceeded):
 		return ErrKeysUnavailable
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, ErrStoreUnavailable):
+		return v.storeError(ctx, err)
+	case errors.Is(err, keyring.ErrUsesExhausted):
+		v.alarms.raise(ctx, "data key spent without a successor", err)
+		return ErrKeysUnavailable
 	}
 	v.alarms.raise(ctx, "key refused", err)
 	return ErrIntegrity
