@@ -1,9 +1,7 @@
 package server
 
 import (
-	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -13,9 +11,6 @@ import (
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
-
-	"github.com/cardvault/cardvault/vault"
 )
 
 // Why a call on an open connection is refused.
@@ -35,20 +30,6 @@ type gate struct {
 
 	mu   sync.Mutex
 	open map[*session]struct{}
-}
-
-// session is one connection that was let in. Every call on it finds it as the
-// peer's AuthInfo.
-type session struct {
-	credentials.TLSInfo
-	caller vault.Caller
-	// end is when the first certificate of the client's chain expires.
-	end time.Time
-	// hangUp closes the connection. It fires at end, or at once when the session
-	// stops being good.
-	hangUp *time.Timer
-	// passed is the trust that last found the session good.
-	passed atomic.Pointer[trust]
 }
 
 func newGate(clock func() time.Time, log *slog.Logger, counted handshakeCounter) *gate {
@@ -110,34 +91,6 @@ func (g *gate) admit(s *session) error {
 	return nil
 }
 
-// session returns the session of a call, if it is still good.
-func (g *gate) session(ctx context.Context) (*session, error) {
-	s, ok := sessionOf(ctx)
-	if !ok {
-		return nil, errNoIdentity
-	}
-	return s, g.admit(s)
-}
-
-func sessionOf(ctx context.Context) (*session, bool) {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
-		return nil, false
-	}
-	s, ok := p.AuthInfo.(*session)
-	return s, ok
-}
-
-// callerOf returns who makes a call; the zero Caller, which may do nothing, where
-// there is no telling.
-func callerOf(ctx context.Context) vault.Caller {
-	s, ok := sessionOf(ctx)
-	if !ok {
-		return vault.Caller{}
-	}
-	return s.caller
-}
-
 // ServerHandshake implements credentials.TransportCredentials.
 func (g *gate) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := g.TransportCredentials.ServerHandshake(raw)
@@ -195,34 +148,4 @@ func (g *gate) connections() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.open)
-}
-
-// endOf returns when the last of the chains is broken by its first certificate to
-// expire.
-func endOf(chains [][]*x509.Certificate) time.Time {
-	var last time.Time
-	for _, chain := range chains {
-		first := chain[0].NotAfter
-		for _, cert := range chain[1:] {
-			if cert.NotAfter.Before(first) {
-				first = cert.NotAfter
-			}
-		}
-		if first.After(last) {
-			last = first
-		}
-	}
-	return last
-}
-
-// sessionConn tells the gate when its connection closes.
-type sessionConn struct {
-	net.Conn
-	gate    *gate
-	session *session
-}
-
-func (c *sessionConn) Close() error {
-	c.gate.leave(c.session)
-	return c.Conn.Close()
 }

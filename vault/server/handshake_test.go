@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"net/url"
 	"os"
@@ -61,7 +62,7 @@ func TestBadCertificates(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			if err := ping(t, s.dialTLS(t, s.tls(t, tt.pairs...))); status.Code(err) != codes.Unavailable {
-				t.Errorf("error %v, want UNAVAILABLE", err)
+				t.Fatalf("error %v, want UNAVAILABLE", err)
 			}
 			if reason := <-s.refused; reason != tt.reason {
 				t.Errorf("counted as %q, want %q", reason, tt.reason)
@@ -89,7 +90,7 @@ func TestOnlyTLS13(t *testing.T) {
 	cfg := s.tls(t, s.client(t, "issuer"))
 	cfg.MaxVersion = tls.VersionTLS12
 	if err := ping(t, s.dialTLS(t, cfg)); status.Code(err) != codes.Unavailable {
-		t.Errorf("TLS 1.2: error %v, want UNAVAILABLE", err)
+		t.Fatalf("TLS 1.2: error %v, want UNAVAILABLE", err)
 	}
 	if reason := <-s.refused; reason != "handshake" {
 		t.Errorf("counted as %q", reason)
@@ -141,7 +142,7 @@ func TestAuthorityIsNoCaller(t *testing.T) {
 	cfg := s.tls(t)
 	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &keyed, nil }
 	if err := ping(t, s.dialTLS(t, cfg)); status.Code(err) != codes.Unavailable {
-		t.Errorf("error %v, want UNAVAILABLE", err)
+		t.Fatalf("error %v, want UNAVAILABLE", err)
 	}
 	if reason := <-s.refused; reason != "identity" {
 		t.Errorf("counted as %q", reason)
@@ -172,10 +173,37 @@ func TestSelfSigned(t *testing.T) {
 		return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil // although the server did not ask for it
 	}
 	if err := ping(t, s.dialTLS(t, cfg)); status.Code(err) != codes.Unavailable {
-		t.Errorf("error %v, want UNAVAILABLE", err)
+		t.Fatalf("error %v, want UNAVAILABLE", err)
 	}
 	if reason := <-s.refused; reason != "unknown_authority" {
 		t.Errorf("counted as %q", reason)
+	}
+}
+
+// TestVerdictFallsInTheHandshake: a client that is turned away there gets an
+// alert that says so, and nothing of gRPC.
+func TestVerdictFallsInTheHandshake(t *testing.T) {
+	s := newSite(t)
+	pair := s.client(t, "issuer")
+	s.revoke(t, pair.Serial)
+	current := s.server.gate.trust.Load()
+	authority := s.tls(t).RootCAs
+	own, err := tls.X509KeyPair(pair.Cert, pair.Key.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	chains, err := own.Leaf.Verify(x509.VerifyOptions{
+		Roots: authority, CurrentTime: s.clock.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := tls.ConnectionState{PeerCertificates: chains[0], VerifiedChains: chains}
+	if err := current.config.VerifyConnection(state); !errors.Is(err, errRevoked) {
+		t.Errorf("error %v, want %v", err, errRevoked)
+	}
+	if err := current.config.VerifyConnection(tls.ConnectionState{}); err == nil {
+		t.Error("a connection without a certificate passed")
 	}
 }
 
@@ -193,7 +221,7 @@ func TestNewRefuses(t *testing.T) {
 		"no certificate":          func(c *Config) { c.CertFile += "x" },
 		"another key":             func(c *Config) { c.KeyFile = filepath.Join(s.dir, devca.KeyFile) },
 		"no authority":            func(c *Config) { c.ClientCAFile = empty },
-		"a leaf as authority":     func(c *Config) { c.ClientCAFile = c.CertFile },
+		"a leaf as authority":     func(c *Config) { c.ClientCAFile, c.CRLFile = c.CertFile, "" },
 		"a key as authority":      func(c *Config) { c.ClientCAFile = c.KeyFile },
 		"no revocation list":      func(c *Config) { c.CRLFile = empty },
 		"certificate as list":     func(c *Config) { c.CRLFile = c.ClientCAFile },

@@ -23,7 +23,9 @@ import (
 //  3. the request arrives, and only then takes one of the places for calls, so
 //     that a caller who sends nothing holds none;
 //  4. the request parses, is not too large and has no unknown field; a refusal
-//     here is recorded as the vault's own are;
+//     here is recorded as the vault's own are (only that there was no place is
+//     not: it says nothing of the caller, and recording it takes what there is
+//     too little of);
 //  5. the handler, and through it the vault, which decides and records;
 //  6. an error or panic becomes a status that says no more than it should.
 //

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/cardvault/cardvault/crypto/devca"
 )
@@ -121,7 +123,7 @@ func TestRevocationEndsConnections(t *testing.T) {
 	s.revoke(t, bad.Serial)
 	waitClosed(t, ending)
 	if err := ping(t, s.dialTLS(t, s.tls(t, bad))); status.Code(err) != codes.Unavailable {
-		t.Errorf("a new connection: error %v, want UNAVAILABLE", err)
+		t.Fatalf("a new connection: error %v, want UNAVAILABLE", err)
 	}
 	if reason := <-s.refused; reason != "revoked" {
 		t.Errorf("counted as %q", reason)
@@ -145,7 +147,7 @@ func TestOlderListIsRefused(t *testing.T) {
 		t.Error("loaded")
 	}
 	if err := ping(t, s.dialTLS(t, s.tls(t, bad))); status.Code(err) != codes.Unavailable {
-		t.Errorf("error %v, want UNAVAILABLE", err)
+		t.Fatalf("error %v, want UNAVAILABLE", err)
 	}
 }
 
@@ -177,7 +179,7 @@ func TestStaleListLetsNobodyIn(t *testing.T) {
 		t.Errorf("open connection: error %v, want UNAUTHENTICATED", err)
 	}
 	if err := ping(t, s.dialTLS(t, s.tls(t, pair))); status.Code(err) != codes.Unavailable {
-		t.Errorf("new connection: error %v, want UNAVAILABLE", err)
+		t.Fatalf("new connection: error %v, want UNAVAILABLE", err)
 	}
 	if reason := <-s.refused; reason != "revocation_unknown" {
 		t.Errorf("counted as %q", reason)
@@ -232,5 +234,16 @@ func TestExpiredCertificateMakesNoCall(t *testing.T) {
 	s.clock.advance(time.Hour)
 	if err := ping(t, conn); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("error %v, want UNAUTHENTICATED", err)
+	}
+	stream, err := healthpb.NewHealthClient(conn).Watch(t.Context(), &healthpb.HealthCheckRequest{})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if status.Code(err) != codes.Unauthenticated {
+		t.Errorf("a stream: error %v, want UNAUTHENTICATED", err)
+	}
+	err = conn.Invoke(t.Context(), "/x/y", &emptypb.Empty{}, &emptypb.Empty{})
+	if status.Code(err) != codes.Unauthenticated {
+		t.Errorf("a method that does not exist: error %v, want UNAUTHENTICATED", err)
 	}
 }

@@ -34,7 +34,6 @@ when { principal.name == "%s" && %s };
 // a reason, and recorded like every refusal (P3).
 func TestRefusedBeforeTheVaultLooks(t *testing.T) {
 	o := newOffice(t)
-	ctx := t.Context()
 	spoiled := func(unknown []byte) *pb.TokenizeCardRequest {
 		r := &pb.TokenizeCardRequest{Pan: foreignPAN, Expiry: &pb.Expiry{Year: 2090, Month: 2}}
 		r.Expiry.ProtoReflect().SetUnknown(unknown)
@@ -57,7 +56,7 @@ func TestRefusedBeforeTheVaultLooks(t *testing.T) {
 	tests["text is not UTF-8"].request.ProtoReflect().SetUnknown([]byte{0x0a, 0x01, 0xff})
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := o.issuer.TokenizeCard(ctx, tt.request)
+			_, err := o.issuer.TokenizeCard(t.Context(), tt.request)
 			if status.Code(err) != tt.code || reasonOf(t, err) != tt.reason {
 				t.Errorf("error %v, want %v %s", err, tt.code, tt.reason)
 			}

@@ -25,7 +25,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -35,7 +34,6 @@ import (
 	"google.golang.org/grpc/stats/opentelemetry"
 
 	pb "github.com/cardvault/cardvault/proto/cardvault/v1"
-	"github.com/cardvault/cardvault/vault"
 )
 
 const (
@@ -54,27 +52,6 @@ const (
 	// connectionAge spreads clients anew over replicas that came later.
 	connectionAge = 30 * time.Minute
 )
-
-// Config is what a Server is made of. All but CRLFile are required.
-type Config struct {
-	Vault *vault.Vault
-	// TrustDomain whose SPIFFE ids may call, such as "prod.example.com".
-	TrustDomain string
-	// CertFile and KeyFile are the server's certificate chain and key, PEM.
-	CertFile, KeyFile string
-	// ClientCAFile holds the authorities whose client certificates are taken, PEM.
-	ClientCAFile string
-	// CRLFile holds a revocation list, PEM, of every authority that signs client
-	// certificates. Once the lists have ended nobody is let in. Empty: revocation is
-	// not checked.
-	CRLFile string
-	// MaxInFlight is how many calls are answered at once; others are told to try
-	// again.
-	MaxInFlight int
-	Clock       func() time.Time
-	Log         *slog.Logger
-	Metrics     *Metrics
-}
 
 // Server serves a vault. Make one with New and end it with Stop, even if it never
 // served.
@@ -120,25 +97,6 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.start(services, cfg.Vault.Ready)
 	return s, nil
-}
-
-func (cfg *Config) check() (spiffeid.TrustDomain, error) {
-	trustDomain, err := spiffeid.TrustDomainFromString(cfg.TrustDomain)
-	if err != nil {
-		return trustDomain, fmt.Errorf("trust domain: %w", err)
-	}
-	if cfg.MaxInFlight < 1 {
-		return trustDomain, errors.New("max in flight: want at least 1")
-	}
-	return trustDomain, nil
-}
-
-func (cfg *Config) files() []string {
-	files := []string{cfg.CertFile, cfg.KeyFile, cfg.ClientCAFile}
-	if cfg.CRLFile != "" {
-		files = append(files, cfg.CRLFile)
-	}
-	return files
 }
 
 // register makes the gRPC server and returns the names of the vault's services.

@@ -176,9 +176,20 @@ func TestViews(t *testing.T) {
 		if _, err := o.support.DetokenizeCard(ctx, tt.request); reasonOf(t, err) != tt.reason {
 			t.Errorf("%s: %v, want %s", name, err, tt.reason)
 		}
+		if recorded := o.results(t, "DetokenizeCard"); recorded[len(recorded)-1] != tt.reason {
+			t.Errorf("%s: recorded %v, want the last to be %s", name, recorded, tt.reason)
+		}
 	}
 	if strings.Contains(o.log.String(), foreignPAN) {
 		t.Error("the PAN is in the log")
+	}
+}
+
+func TestPANLeavesItsMessage(t *testing.T) {
+	message := &pb.TokenizeCardRequest{Pan: foreignPAN}
+	request := tokenizeRequest(message)
+	if message.GetPan() != "" || string(request.PAN.Reveal()) != foreignPAN {
+		t.Error("the message still holds the PAN, or the request does not")
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -214,7 +216,12 @@ func speakHTTP2(t *testing.T, conn *tls.Conn) {
 // waitClosed returns when the server closed the connection.
 func waitClosed(t *testing.T, conn *tls.Conn) {
 	t.Helper()
-	_, _ = io.Copy(io.Discard, conn)
+	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the connection still stands")
+	}
 }
 
 // clock can be moved.

@@ -66,6 +66,9 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 			if (retry != nil) != (tt.code == codes.Unavailable) {
 				t.Errorf("retry %v", retry)
 			}
+			if incident := info.GetMetadata()["incident"]; (incident != "") != (tt.code == codes.Internal) {
+				t.Errorf("incident %q: there is one where there is something to look up", incident)
+			}
 			item := a.explain(t.Context(), tt.err).item()
 			if item.GetCode() != int32(tt.code) || item.GetReason() != tt.reason || item.GetField() != tt.field {
 				t.Errorf("as an item: %v", item)

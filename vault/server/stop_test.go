@@ -86,6 +86,10 @@ func TestStopLetsCallsFinish(t *testing.T) {
 	if err := ping(t, s.dial(t, "issuer")); status.Code(err) != codes.Unavailable {
 		t.Errorf("after the end: error %v, want UNAVAILABLE", err)
 	}
+	said, err := s.server.health.Check(t.Context(), &healthpb.HealthCheckRequest{})
+	if err != nil || said.GetStatus() != healthpb.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("health says %v, %v at the end", said, err)
+	}
 }
 
 func TestStopCutsOffWhatTakesTooLong(t *testing.T) {
@@ -186,12 +190,13 @@ func TestReadiness(t *testing.T) {
 // TestSlowStoreIsNotReady: an answer that does not come is a no.
 func TestSlowStoreIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
 		now := readiness(t.Context(), func(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}, healthpb.HealthCheckResponse_SERVING, slog.New(slog.DiscardHandler))
-		if now != healthpb.HealthCheckResponse_NOT_SERVING {
-			t.Errorf("%v", now)
+		if now != healthpb.HealthCheckResponse_NOT_SERVING || time.Since(begin) != readyTimeout {
+			t.Errorf("%v after %v", now, time.Since(begin))
 		}
 	})
 }
