@@ -18,34 +18,39 @@ const cardColumns = `
 c.id, c.fingerprint, c.data_key, c.sealed, c.token, c.token_tag,
 c.state, c.origin, c.expiry, c.last_four, c.range_number, c.created`
 
-// cardScan holds what a card's columns need on their way into a row.
+// cardScan is a card on its way out of its columns.
 type cardScan struct {
+	card    vault.CardRow
 	token   pgtype.UUID
 	created int64
 }
 
 // targets returns where cardColumns go.
-func (s *cardScan) targets(c *vault.CardRow) []any {
+func (s *cardScan) targets() []any {
+	c := &s.card
 	return []any{
 		(*[16]byte)(&c.ID), (*[16]byte)(&c.Fingerprint), (*[16]byte)(&c.Key), &c.Sealed, &s.token, &c.StandingTag,
 		(*int16)(&c.State), (*int16)(&c.Origin), (*int16)(&c.Expiry), &c.LastFour, &c.RangeNumber, &s.created,
 	}
 }
 
-func (s *cardScan) finish(c *vault.CardRow) {
-	c.StandingToken, c.Created = s.token.Bytes, at(s.created)
+func (s *cardScan) row() vault.CardRow {
+	s.card.StandingToken, s.card.Created = s.token.Bytes, at(s.created)
+	return s.card
 }
 
-func scanCard(row pgx.CollectableRow) (vault.CardRow, error) {
-	var card vault.CardRow
+// scanCards scans one card after the other; only what a card keeps is allocated.
+func scanCards() pgx.RowToFunc[vault.CardRow] {
 	var s cardScan
-	err := row.Scan(s.targets(&card)...)
-	s.finish(&card)
-	return card, err
+	targets := s.targets()
+	return func(row pgx.CollectableRow) (vault.CardRow, error) {
+		err := row.Scan(targets...)
+		return s.row(), err
+	}
 }
 
 func (s *Store) cards(ctx context.Context, sql string, args ...any) ([]vault.CardRow, error) {
-	rows, err := run(ctx, s, scanCard, sql, args...)
+	rows, err := run(ctx, s, scanCards(), sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +58,7 @@ func (s *Store) cards(ctx context.Context, sql string, args ...any) ([]vault.Car
 }
 
 func (t *tx) cards(ctx context.Context, sql string, args ...any) ([]vault.CardRow, error) {
-	rows, err := collect(ctx, t, scanCard, sql, args...)
+	rows, err := collect(ctx, t, scanCards(), sql, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -23,10 +23,32 @@ type ServerError struct {
 
 // Error implements error.
 func (e *ServerError) Error() string {
-	if e.Constraint == "" {
-		return "postgres: the server refused a statement, SQLSTATE " + e.Code
+	text := "postgres: the server refused a statement, SQLSTATE " + e.Code
+	if meaning := e.meaning(); meaning != "" {
+		text += " (" + meaning + ")"
 	}
-	return "postgres: the server refused a statement, SQLSTATE " + e.Code + ", constraint " + e.Constraint
+	if e.Constraint != "" {
+		text += ", constraint " + e.Constraint
+	}
+	return text
+}
+
+// meaning returns what an operator can act on in words.
+func (e *ServerError) meaning() string {
+	switch e.Code {
+	case "25006":
+		return "the server is read-only"
+	case "42501":
+		return "this role may not do that: tables are made as their owner, see deploy/postgres/roles.sql"
+	case "53100":
+		return "the disk is full"
+	case "53300":
+		return "too many connections"
+	case "57014":
+		return "canceled, perhaps by a timeout"
+	default:
+		return ""
+	}
 }
 
 // SQLSTATE codes, PostgreSQL documentation, appendix A.

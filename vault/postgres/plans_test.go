@@ -15,6 +15,7 @@ import (
 // tables were small serves until they are analyzed, which may be millions of rows
 // later. So every plan has to find rows by their whole key, however few they are.
 func TestPlansFindRowsByKey(t *testing.T) {
+	t.Parallel()
 	dsn := pgtest.DSN(t)
 	if _, _, err := Migrate(t.Context(), dsn); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -39,24 +40,32 @@ func makeRoles(t testing.TB, dsn string) {
 	}
 }
 
-// deployed makes a schema as an operator does: roles by the administrator, tables
-// by the owner.
-func deployed(t testing.TB) string {
+// The roles are the whole server's, so these tests have one of their own.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	cluster := pgtest.Start(t)
+	makeRoles(t, cluster.DSN(t))
+	t.Run("the server's role keeps the contract", func(t *testing.T) { contractAsApp(t, cluster) })
+	t.Run("may no more than they need", func(t *testing.T) { rightsOfRoles(t, deployed(t, cluster)) })
+	t.Run("are the only ones that connect", func(t *testing.T) { strangersStayOut(t, deployed(t, cluster)) })
+	t.Run("lose by a migration what is not granted", func(t *testing.T) { rightsTakenBack(t, deployed(t, cluster)) })
+	t.Run("of the server cannot migrate", func(t *testing.T) { migrateAsApp(t, cluster.DSN(t)) })
+}
+
+// deployed makes a schema as an operator does: the owner migrates.
+func deployed(t testing.TB, cluster *pgtest.Cluster) string {
 	t.Helper()
-	dsn := pgtest.Start(t).DSN(t)
-	makeRoles(t, dsn)
+	dsn := cluster.DSN(t)
+	handOver(t, dsn)
 	migrated(t, as(t, dsn, "cardvault_owner"))
 	return dsn
 }
 
-func TestContractAsTheServersRole(t *testing.T) {
-	cluster := pgtest.Start(t)
-	makeRoles(t, cluster.DSN(t))
+func contractAsApp(t *testing.T, cluster *pgtest.Cluster) {
+	t.Helper()
 	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
 		t.Helper()
-		dsn := cluster.DSN(t)
-		handOver(t, dsn)
-		migrated(t, as(t, dsn, "cardvault_owner"))
+		dsn := deployed(t, cluster)
 		return func(t testing.TB) vault.Store {
 			t.Helper()
 			return open(t, as(t, dsn, "cardvault_app"))
@@ -67,20 +76,25 @@ func TestContractAsTheServersRole(t *testing.T) {
 // handOver gives the schema of dsn to the owner, as roles.sql does.
 func handOver(t testing.TB, dsn string) {
 	t.Helper()
-	conn := connect(t, dsn)
-	var schema string
-	if err := conn.QueryRow(t.Context(), "SELECT current_schema()").Scan(&schema); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Exec(t.Context(), "ALTER SCHEMA "+pgx.Identifier{schema}.Sanitize()+" OWNER TO cardvault_owner"); err != nil {
+	if _, err := connect(t, dsn).Exec(t.Context(), "ALTER SCHEMA "+schemaOf(t, dsn)+" OWNER TO cardvault_owner"); err != nil {
 		t.Fatal(err)
 	}
 }
 
+// schemaOf returns the quoted name of the schema of dsn.
+func schemaOf(t testing.TB, dsn string) string {
+	t.Helper()
+	var schema string
+	if err := connect(t, dsn).QueryRow(t.Context(), "SELECT current_schema()").Scan(&schema); err != nil {
+		t.Fatal(err)
+	}
+	return pgx.Identifier{schema}.Sanitize()
+}
+
 const insufficientPrivilege = "42501"
 
-func TestRolesMayNoMoreThanTheyNeed(t *testing.T) {
-	dsn := deployed(t)
+func rightsOfRoles(t *testing.T, dsn string) {
+	t.Helper()
 	store := open(t, as(t, dsn, "cardvault_app"))
 	load(t, store, 1000)
 
@@ -144,8 +158,8 @@ func TestRolesMayNoMoreThanTheyNeed(t *testing.T) {
 	}
 }
 
-func TestNobodyElseMayConnect(t *testing.T) {
-	dsn := deployed(t)
+func strangersStayOut(t *testing.T, dsn string) {
+	t.Helper()
 	if _, err := connect(t, dsn).Exec(t.Context(), "CREATE ROLE stranger LOGIN"); err != nil {
 		t.Fatal(err)
 	}
@@ -158,8 +172,8 @@ func TestNobodyElseMayConnect(t *testing.T) {
 
 // A right that was given by hand, and one that a former version gave, end with the
 // next migration.
-func TestMigrateTakesBackWhatIsNotGranted(t *testing.T) {
-	dsn := deployed(t)
+func rightsTakenBack(t *testing.T, dsn string) {
+	t.Helper()
 	owner := as(t, dsn, "cardvault_owner")
 	if _, err := connect(t, owner).Exec(t.Context(), "GRANT UPDATE (body), DELETE ON audit_entries TO cardvault_app"); err != nil {
 		t.Fatal(err)
@@ -175,5 +189,17 @@ func TestMigrateTakesBackWhatIsNotGranted(t *testing.T) {
 		if _, err := app.Exec(t.Context(), statement); err == nil {
 			t.Errorf("%s is still allowed", statement)
 		}
+	}
+}
+
+// The error names the next step.
+func migrateAsApp(t *testing.T, dsn string) {
+	t.Helper()
+	if _, err := connect(t, dsn).Exec(t.Context(), "GRANT USAGE ON SCHEMA "+schemaOf(t, dsn)+" TO cardvault_app"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := postgres.Migrate(t.Context(), as(t, dsn, "cardvault_app"))
+	if err == nil || !strings.Contains(err.Error(), "as their owner") {
+		t.Errorf("error %v, want one that says who can", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 const maxBytesPerCard = 330
 
 func TestBytesPerCard(t *testing.T) {
+	t.Parallel()
 	const cards = 50_000
 	dsn := migrated(t, pgtest.DSN(t))
 	load(t, open(t, dsn), cards)

@@ -13,6 +13,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
 		t.Helper()
 		dsn := migrated(t, pgtest.DSN(t))
@@ -54,6 +55,7 @@ func openWith(t testing.TB, config postgres.Config) *postgres.Store {
 // Engines that know serializable transactions alone fail many of them, to be run
 // again: the store keeps the contract there too.
 func TestContractUnderSerializableIsolation(t *testing.T) {
+	t.Parallel()
 	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
 		t.Helper()
 		dsn := migrated(t, pgtest.DSN(t)) + "&default_transaction_isolation=serializable"

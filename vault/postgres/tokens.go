@@ -20,21 +20,38 @@ SELECT c.token, c.token_tag, true, false, 0::int8, false, 0::int8, '', c.created
 SELECT t.token, t.tag, false, t.keep_last_four, t.expires, t.single_use, t.used_at, t.principals, t.created, ` + cardColumns
 )
 
-func scanToken(row pgx.CollectableRow) (vault.TokenRow, error) {
-	var token vault.TokenRow
-	var expires, used, created int64
-	var principals string
-	var card cardScan
-	err := row.Scan(append([]any{
-		(*[16]byte)(&token.Token), &token.Tag, &token.Standing, &token.KeepLastFour, &expires,
-		&token.SingleUse, &used, &principals, &created,
-	}, card.targets(&token.Card)...)...)
-	if err == nil && principals != "" {
-		err = json.Unmarshal([]byte(principals), &token.Principals)
+// tokenScan is a token on its way out of its columns.
+type tokenScan struct {
+	token                  vault.TokenRow
+	expires, used, created int64
+	principals             string
+	card                   cardScan
+}
+
+func (s *tokenScan) row() (vault.TokenRow, error) {
+	token := s.token
+	token.Card = s.card.row()
+	token.Expires, token.UsedAt, token.Created = at(s.expires), at(s.used), at(s.created)
+	if s.principals == "" {
+		return token, nil
 	}
-	card.finish(&token.Card)
-	token.Expires, token.UsedAt, token.Created = at(expires), at(used), at(created)
+	err := json.Unmarshal([]byte(s.principals), &token.Principals)
 	return token, err
+}
+
+// scanTokens scans one token after the other; only what a token keeps is allocated.
+func scanTokens() pgx.RowToFunc[vault.TokenRow] {
+	var s tokenScan
+	targets := append([]any{
+		(*[16]byte)(&s.token.Token), &s.token.Tag, &s.token.Standing, &s.token.KeepLastFour, &s.expires,
+		&s.token.SingleUse, &s.used, &s.principals, &s.created,
+	}, s.card.targets()...)
+	return func(row pgx.CollectableRow) (vault.TokenRow, error) {
+		if err := row.Scan(targets...); err != nil {
+			return vault.TokenRow{}, err
+		}
+		return s.row()
+	}
 }
 
 const selectByToken = standingColumns + `
@@ -67,7 +84,7 @@ func (s *Store) tokens(ctx context.Context, tenant, sql string, arg any) ([]vaul
 	if err != nil {
 		return nil, err
 	}
-	rows, err := run(ctx, s, scanToken, sql, number, arg)
+	rows, err := run(ctx, s, scanTokens(), sql, number, arg)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +107,7 @@ func (t *tx) PlainTokens(ctx context.Context, tenant string, cards []uuid.UUID) 
 	if err != nil {
 		return nil, err
 	}
-	rows, err := collect(ctx, t, scanToken, selectPlainTokens, number, uuids(cards))
+	rows, err := collect(ctx, t, scanTokens(), selectPlainTokens, number, uuids(cards))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package vaulttest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/uuid"
@@ -23,6 +24,7 @@ func commitCases() []contractCase {
 		{"shows nothing before it returns", commitIsHidden},
 		{"keeps everything for the next who opens the database", commitOutlivesTheStore},
 		{"runs beside other replicas' commits", commitsTogether},
+		{"keeps tenants apart that come at once", commitsOfNewTenants},
 	}
 }
 
@@ -234,4 +236,32 @@ func commitsTogether(t *contract) {
 	}
 	cards := must(store.ListCards(t.Context(), tenant, uuid.Nil, 1000))(t)
 	same(t, "cards", len(cards), replicas*commits)
+}
+
+// Replicas write for tenants that are new to all of them, some for the same ones.
+func commitsOfNewTenants(t *contract) {
+	const replicas, rounds = 4, 5
+	for round := range rounds {
+		ends := make([]*replica, replicas)
+		cards := make([]vault.CardRow, replicas)
+		names := make([]string, replicas)
+		for i := range ends {
+			ends[i], cards[i] = newReplica(t, t.open()), newCard()
+			names[i] = fmt.Sprintf("tenant-%d-%d", round, i/2)
+		}
+		together(replicas, func(i int) {
+			if err := ends[i].try(func(ctx context.Context, tx vault.Tx) error {
+				_, err := tx.InsertCards(ctx, names[i], cards[i:i+1])
+				return err
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+		store := t.open()
+		for i := range ends {
+			same(t, "card", must(store.Card(t.Context(), names[i], cards[i].ID))(t), cards[i])
+			_, err := store.Card(t.Context(), names[(i+2)%replicas], cards[i].ID)
+			is(t, "card of another new tenant", err, vault.ErrNoRow)
+		}
+	}
 }
