@@ -85,7 +85,7 @@ func (flags importFlags) run(ctx context.Context, s *session, path string, stdin
 	send := sender{cards: s.cards(), requestID: state.requestID, timeout: s.timeout, pause: pause}
 	im := importing{lines: lines, send: send.send, state: state, tokens: tokens, progress: bar.at}
 	err = im.run(ctx)
-	bar.stop()
+	bar.stop(err)
 	if err != nil {
 		return flags.interrupted(ctx, err, state)
 	}
@@ -159,7 +159,7 @@ func (flags importFlags) finish(out printer, state *importState) error {
 	if r.Refused > 0 {
 		return &exitError{
 			code: exitSomeRefused, reason: "LINES_REFUSED", next: "correct those lines and import them in a file of their own",
-			err: fmt.Errorf("%d lines were refused", r.Refused),
+			err: fmt.Errorf("refused %d of %d lines", r.Refused, r.Accepted+r.Duplicate+r.Refused),
 		}
 	}
 	return nil

@@ -54,11 +54,15 @@ func (b *importBar) at(line int64) {
 }
 
 // stop ends the bar and waits until it has left the terminal.
-func (b *importBar) stop() {
+func (b *importBar) stop(err error) {
 	if b.tracker == nil {
 		return
 	}
-	b.tracker.MarkAsDone()
+	if err != nil {
+		b.tracker.MarkAsErrored()
+	} else {
+		b.tracker.MarkAsDone()
+	}
 	<-b.left
 }
 

@@ -45,7 +45,7 @@ type service struct {
 func newService(ctx context.Context, c config, store vault.Store, kek keyring.KEK, log *slog.Logger) (*service, error) {
 	policy, err := readPolicy(c.Policy.File)
 	if err != nil {
-		return nil, fmt.Errorf("policy.file: %w", err)
+		return nil, usage("correct the policy, and try it with cardvault policy check", "policy.file: %w", err)
 	}
 	s := &service{config: c, log: log}
 	if s.metrics, err = server.NewMetrics(); err != nil {
