@@ -61,8 +61,8 @@ type Store interface {
 	// Commit runs fn in one transaction and makes durable, together, what fn wrote
 	// through tx and the records it returns; nothing of either where it fails. fn
 	// runs again from the start where the transaction has to be repeated, so it
-	// keeps no state from one run to the next, and calls no method of the Store that
-	// writes. An error of fn is returned as it is.
+	// keeps no state from one run to the next, and calls no method of the Store. An
+	// error of fn is returned as it is.
 	//
 	// A write without an audit entry cannot be expressed: Tx exists in here alone,
 	// and without records Commit writes nothing and returns ErrNoRecords.

@@ -32,3 +32,7 @@ $$;
 
 -- A commit that is acknowledged is on disk. The server refuses to start where it is not.
 ALTER ROLE cardvault_app SET synchronous_commit = on;
+
+-- A replica that stands still in the middle of a transaction holds up the others for
+-- no longer than this.
+ALTER ROLE cardvault_app SET idle_in_transaction_session_timeout = '15s';

@@ -39,7 +39,7 @@ func (e *ServerError) meaning() string {
 	case "25006":
 		return "the server is read-only"
 	case "42501":
-		return "this role may not do that: tables are made as their owner, see deploy/postgres/roles.sql"
+		return "this role may not do that; `cardvault migrate` as the owner gives it its rights"
 	case "53100":
 		return "the disk is full"
 	case "53300":

@@ -199,7 +199,7 @@ func migrateAsApp(t *testing.T, dsn string) {
 		t.Fatal(err)
 	}
 	_, _, err := postgres.Migrate(t.Context(), as(t, dsn, "cardvault_app"))
-	if err == nil || !strings.Contains(err.Error(), "as their owner") {
+	if err == nil || !strings.Contains(err.Error(), "as the owner") {
 		t.Errorf("error %v, want one that says who can", err)
 	}
 }

@@ -189,10 +189,8 @@ func commitIsHidden(t *contract) {
 	r, other, e := newReplica(t, t.open()), t.open(), newEverything()
 	r.commit(func(ctx context.Context, tx vault.Tx) error {
 		err := e.write(ctx, tx)
-		for _, store := range []vault.Store{r, other} {
-			if e.count(ctx, t, store) != 0 {
-				t.Error("rows show before their commit")
-			}
+		if e.count(ctx, t, other) != 0 {
+			t.Error("rows show before their commit")
 		}
 		return err
 	})
