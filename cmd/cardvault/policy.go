@@ -76,7 +76,7 @@ func readPolicy(path string) (*access.Policy, error) {
 	}
 	policy, err := access.Parse(filepath.Base(path), text)
 	if err != nil {
-		return nil, &exitError{code: exitUsage, reason: "POLICY_INVALID", next: "correct the file", err: err}
+		return nil, &exitError{code: exitUsage, reason: "POLICY_INVALID", next: "correct the file, and try it with cardvault policy check", err: err}
 	}
 	return policy, nil
 }

@@ -45,7 +45,9 @@ type service struct {
 func newService(ctx context.Context, c config, store vault.Store, kek keyring.KEK, log *slog.Logger) (*service, error) {
 	policy, err := readPolicy(c.Policy.File)
 	if err != nil {
-		return nil, usage("correct the policy, and try it with cardvault policy check", "policy.file: %w", err)
+		told := *asExit(err)
+		told.err = fmt.Errorf("policy.file: %w", told.err)
+		return nil, &told
 	}
 	s := &service{config: c, log: log}
 	if s.metrics, err = server.NewMetrics(); err != nil {
