@@ -10,12 +10,14 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/grpclog"
 )
 
 func main() {
@@ -29,6 +31,8 @@ func main() {
 
 // run is everything between the command line and the exit code.
 func run(ctx context.Context, args []string) exitCode {
+	// Environment variables can turn gRPC's own log up until it prints what calls carry.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	if err := errors.Join(harden(), refuseCardNumber(args)); err != nil {
 		told := asExit(err)
 		report(os.Stderr, told, false)
