@@ -32,7 +32,7 @@ type change struct {
 	// card is the card that this change is about, where it stands there already, and
 	// draw makes an extra token for it.
 	card CardRow
-	draw func(card uuid.UUID) (TokenRow, error)
+	draw func(card CardRow) (TokenRow, error)
 	// apply is work that is rare enough to cost round trips of its own. Its refusals
 	// are of type *Error; any other error fails the commit.
 	apply func(ctx context.Context, tx Tx, c *change) error
@@ -50,9 +50,11 @@ type outcome struct {
 	token    tokenizer.ID
 	existing bool
 	// draw makes an extra token for the card; nil where the standing one will do.
-	draw func(card uuid.UUID) (TokenRow, error)
+	draw func(card CardRow) (TokenRow, error)
 	// stopped: this change's number was taken, and its range has been stopped.
 	stopped bool
+	// altered: the card's token is not as the vault wrote it.
+	altered bool
 }
 
 // open reports whether the change still is to be done.

@@ -146,6 +146,9 @@ func (v *Vault) openToken(ctx context.Context, tenant string, t TokenRow, keys m
 	if err != nil {
 		return pan.PAN{}, v.corrupt(ctx, tenant, t.Card.ID, errSealed)
 	}
+	if fingerprintOf(fp, p) != t.Card.Fingerprint {
+		return pan.PAN{}, v.corrupt(ctx, tenant, t.Card.ID, errFingerprint)
+	}
 	return p, nil
 }
 

@@ -158,7 +158,7 @@ func (m mint) at(i int64) (minted, bool, error) {
 	row.Expiry, row.Created = m.card.Expiry, m.card.Created
 	if m.options.standing() {
 		row.StandingToken = m.card.StandingToken
-		row.StandingTag = standingTag(keys.fingerprint, tenant, row.ID, row.StandingToken)
+		row.StandingTag = standingTag(keys.fingerprint, tenant, row, row.StandingToken)
 		return minted{card: row}, true, nil
 	}
 	return minted{row, m.options.drawer(keys.fingerprint, tenant, p, m.now)}, true, nil

@@ -20,7 +20,7 @@ type issuing struct {
 // minted is a card that a number became.
 type minted struct {
 	card CardRow
-	draw func(card uuid.UUID) (TokenRow, error)
+	draw func(card CardRow) (TokenRow, error)
 }
 
 // issue gives every change that asks for one a card of its range.

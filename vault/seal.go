@@ -63,9 +63,10 @@ func fingerprintOf(key *fingerprint.Key, p pan.PAN) uuid.UUID {
 	return key.Sum(labelPAN, packed[:])
 }
 
-// tokenTag returns the keyed hash that ties a token to its card and its options.
-// A token that is pointed at another card, or whose limits are taken away, by a
-// hand in the database has a wrong one (P5). 64 bits: to forge one takes a guess
+// tokenTag returns the keyed hash that ties a token to its card, the card's
+// fingerprint and the token's options. A token that is pointed at another card, that
+// is found by another card's PAN, or whose limits are taken away, by a hand in the
+// database has a wrong one (P5). 64 bits: to forge one takes a guess
 // at the running server for each try.
 func tokenTag(key *fingerprint.Key, tenant string, t TokenRow) int64 {
 	var limits []byte
@@ -73,7 +74,7 @@ func tokenTag(key *fingerprint.Key, tenant string, t TokenRow) int64 {
 		limits = binary.BigEndian.AppendUint64(limits, uint64(t.Expires.UnixMicro()))
 	}
 	flags := []byte{flag(t.Standing), flag(t.KeepLastFour), flag(t.SingleUse)}
-	parts := [][]byte{[]byte(tenant), t.Token[:], t.Card.ID[:], flags, limits}
+	parts := [][]byte{[]byte(tenant), t.Token[:], t.Card.ID[:], t.Card.Fingerprint[:], flags, limits}
 	for _, name := range t.Principals {
 		parts = append(parts, []byte(name))
 	}
@@ -89,14 +90,15 @@ func flag(set bool) byte {
 }
 
 // standingTag returns the tag of a card's standing token.
-func standingTag(key *fingerprint.Key, tenant string, card uuid.UUID, token tokenizer.ID) int64 {
-	return tokenTag(key, tenant, TokenRow{Token: token, Standing: true, Card: CardRow{ID: card}})
+func standingTag(key *fingerprint.Key, tenant string, card CardRow, token tokenizer.ID) int64 {
+	return tokenTag(key, tenant, TokenRow{Token: token, Standing: true, Card: card})
 }
 
 // What corrupt raises an alarm about.
 var (
-	errTokenTag = errors.New("a token's row was altered")
-	errSealed   = errors.New("a card does not open in its row")
+	errTokenTag    = errors.New("a token's row was altered")
+	errSealed      = errors.New("a card does not open in its row")
+	errFingerprint = errors.New("a card holds another PAN than its fingerprint says")
 )
 
 // corrupt raises the alarm about a row that is not as the vault wrote it, and

@@ -49,6 +49,9 @@ func TestEditedRowsAreRefused(t *testing.T) {
 		"key id of nothing": `UPDATE cards SET data_key = zeroblob(16)`,
 		"wrapped keys swapped": `CREATE TABLE was AS SELECT * FROM keys;
 			UPDATE keys SET wrapped = (SELECT wrapped FROM was w WHERE w.purpose = 'range')`,
+		"fingerprints swapped": `CREATE TABLE was AS SELECT rowid AS r, fingerprint FROM cards;
+			UPDATE cards SET fingerprint = randomblob(16);
+			UPDATE cards SET fingerprint = (SELECT w.fingerprint FROM was w WHERE w.r <> cards.rowid)`,
 		"card ids edited": `UPDATE cards SET id = CAST(x'00' || substr(id, 2) AS BLOB)`,
 		"tag edited":      `UPDATE cards SET token_tag = token_tag + 1`,
 		"key destroyed":   `UPDATE keys SET state = 'destroyed' WHERE purpose = 'data'`,

@@ -72,10 +72,10 @@ func (o TokenOptions) check(name string) error {
 }
 
 // drawer returns what draws tokens with these options for a card of this PAN.
-func (o TokenOptions) drawer(key *fingerprint.Key, tenant string, p pan.PAN, now time.Time) func(uuid.UUID) (TokenRow, error) {
-	return func(card uuid.UUID) (TokenRow, error) {
+func (o TokenOptions) drawer(key *fingerprint.Key, tenant string, p pan.PAN, now time.Time) func(CardRow) (TokenRow, error) {
+	return func(card CardRow) (TokenRow, error) {
 		t := TokenRow{
-			Card: CardRow{ID: card}, KeepLastFour: o.KeepLastFour, SingleUse: o.SingleUse,
+			Card: card, KeepLastFour: o.KeepLastFour, SingleUse: o.SingleUse,
 			Principals: o.Principals, Created: now,
 		}
 		if o.TTL != 0 {

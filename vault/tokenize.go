@@ -105,9 +105,7 @@ func (k keep) plan(c *change) error {
 	} else {
 		t.draw = k.options.drawer(k.keys.fingerprint, c.tenant, k.pan, k.now)
 	}
-	t.standing = func(card uuid.UUID, token tokenizer.ID) int64 {
-		return standingTag(k.keys.fingerprint, c.tenant, card, token)
-	}
+	t.tag = func(token TokenRow) int64 { return tokenTag(k.keys.fingerprint, c.tenant, token) }
 	t.reseal = func(id uuid.UUID) (CardRow, error) { return k.seal(c.tenant, id, t) }
 	var err error
 	if t.fresh, err = t.reseal(uuid.New()); err != nil {
@@ -128,7 +126,7 @@ func (k keep) seal(tenant string, id uuid.UUID, t *tokenizing) (CardRow, error) 
 	}
 	row.Fingerprint, row.Origin, row.Expiry, row.Created = k.fingerprint, Tokenized, k.expiry, k.now
 	if t.draw == nil {
-		row.StandingToken, row.StandingTag = t.wanted, t.standing(id, t.wanted)
+		row.StandingToken, row.StandingTag = t.wanted, t.standingTag(row, t.wanted)
 	}
 	return row, nil
 }
@@ -154,6 +152,9 @@ func parsePAN(text secret.Bytes) (pan.PAN, error) {
 
 // tokenized turns a committed change into its answer.
 func (v *Vault) tokenized(ctx context.Context, c *change) TokenizeResult {
+	if c.out.altered {
+		_ = v.corrupt(ctx, c.tenant, c.out.card.ID, errTokenTag) // which is how the change was refused
+	}
 	card, receipt, err := v.cardOf(ctx, c)
 	if err != nil {
 		return TokenizeResult{Receipt: receipt, Err: err}

@@ -17,12 +17,12 @@ type tokenizing struct {
 	fresh CardRow
 	// reseal makes it the card of a tombstone: sealed for the tombstone's id.
 	reseal func(id uuid.UUID) (CardRow, error)
-	// standing makes a standing token's tag for a card that stood there before.
-	standing func(card uuid.UUID, token tokenizer.ID) int64
+	// tag returns the tag that a token of the card has.
+	tag func(t TokenRow) int64
 	// wanted is the standing token to give to a card that has none; zero where the
 	// caller asks for a token of its own, made by draw.
 	wanted tokenizer.ID
-	draw   func(card uuid.UUID) (TokenRow, error)
+	draw   func(card CardRow) (TokenRow, error)
 	// plain and keepLastFour say which token of draw's kind can be returned again.
 	plain, keepLastFour bool
 }
@@ -99,7 +99,7 @@ func (c *change) adopt(ctx context.Context, tx Tx, row CardRow) (CardRow, error)
 		row = fresh
 	case t.draw == nil && row.StandingToken == tokenizer.ID{}:
 		var err error
-		if row, err = tx.SetStandingToken(ctx, c.tenant, row.ID, t.wanted, t.standing(row.ID, t.wanted)); err != nil {
+		if row, err = tx.SetStandingToken(ctx, c.tenant, row.ID, t.wanted, t.standingTag(row, t.wanted)); err != nil {
 			return CardRow{}, standingLost(err)
 		}
 		c.out.existing = true
@@ -107,7 +107,15 @@ func (c *change) adopt(ctx context.Context, tx Tx, row CardRow) (CardRow, error)
 		c.out.existing = true
 	}
 	c.settleCard(row)
+	if t.draw == nil && row.StandingTag != t.standingTag(row, row.StandingToken) {
+		c.out.refused, c.out.altered = ErrIntegrity, true
+	}
 	return row, nil
+}
+
+// standingTag returns the tag of a card's standing token.
+func (t *tokenizing) standingTag(card CardRow, token tokenizer.ID) int64 {
+	return t.tag(TokenRow{Token: token, Standing: true, Card: card})
 }
 
 // standingLost asks for another round where the card went away meanwhile.
@@ -119,30 +127,44 @@ func standingLost(err error) error {
 }
 
 // reusePlain finds, for the changes whose card stood there before and who ask for
-// a token without conditions, the one that was made the last time.
+// an extra token without conditions, the one that was made the last time.
 func reusePlain(ctx context.Context, tx Tx, waiting []*change) error {
-	var cards []uuid.UUID
-	for _, c := range waiting {
-		if c.out.existing && c.tokenize.plain && c.tokenize.draw != nil {
-			cards = append(cards, c.out.card.ID)
-		}
-	}
-	if len(cards) == 0 {
+	waiting = slices.DeleteFunc(slices.Clone(waiting), func(c *change) bool { return !c.out.existing || !c.wantsPlain() })
+	if len(waiting) == 0 {
 		return nil
+	}
+	cards := make([]uuid.UUID, len(waiting))
+	for i, c := range waiting {
+		cards[i] = c.out.card.ID
 	}
 	tokens, err := tx.PlainTokens(ctx, tenantOf(waiting), cards)
 	if err != nil {
 		return err
 	}
 	for _, c := range waiting {
-		for _, t := range tokens {
-			if c.out.existing && c.tokenize.plain && t.Card.ID == c.out.card.ID && t.KeepLastFour == c.tokenize.keepLastFour {
-				c.out.token, c.out.draw = t.Token, nil
-				break
-			}
-		}
+		c.reuse(tokens)
 	}
 	return nil
+}
+
+// wantsPlain reports whether the change asks for an extra token that tokenizing
+// again returns again.
+func (c *change) wantsPlain() bool {
+	return c.tokenize != nil && c.tokenize.plain && c.out.draw != nil && c.open()
+}
+
+// reuse gives the change the first of the tokens that is of its card and kind.
+func (c *change) reuse(tokens []TokenRow) {
+	for _, t := range tokens {
+		if t.Card.ID != c.out.card.ID || t.KeepLastFour != c.tokenize.keepLastFour {
+			continue
+		}
+		c.out.token, c.out.draw = t.Token, nil
+		if t.Tag != c.tokenize.tag(t) {
+			c.out.refused, c.out.altered = ErrIntegrity, true
+		}
+		return
+	}
 }
 
 // maxDraws bounds how often a token that is taken is drawn again. Even where one
@@ -152,31 +174,71 @@ const maxDraws = 64
 // insertTokens draws the extra tokens that issued and tokenized cards were asked
 // for.
 func insertTokens(ctx context.Context, tx Tx, changes []*change) error {
-	var waiting []*change
-	for _, c := range changes {
-		if c.out.draw != nil && c.open() {
-			waiting = append(waiting, c)
-		}
-	}
+	waiting, sharing := drawing(changes)
 	for range maxDraws {
 		if len(waiting) == 0 {
+			for c, first := range sharing {
+				c.out.token = first.out.token
+			}
 			return nil
 		}
-		rows := make([]TokenRow, len(waiting))
-		for i, c := range waiting {
-			var err error
-			if rows[i], err = c.out.draw(c.out.card.ID); err != nil {
-				return err
-			}
-			c.out.token = rows[i].Token
-		}
-		taken, err := tx.InsertTokens(ctx, tenantOf(changes), rows)
-		if err != nil {
+		var err error
+		if waiting, err = drawTokens(ctx, tx, waiting); err != nil {
 			return err
 		}
-		waiting = slices.DeleteFunc(waiting, func(c *change) bool { return !slices.Contains(taken, c.out.token) })
 	}
 	return errNoFreeToken
+}
+
+// drawing returns the changes that need a token, and with them those who share
+// theirs: of several that ask for the one plain token of a card the first draws it.
+func drawing(changes []*change) (waiting []*change, sharing map[*change]*change) {
+	type kind struct {
+		card         uuid.UUID
+		keepLastFour bool
+	}
+	first := map[kind]*change{}
+	sharing = map[*change]*change{}
+	for _, c := range changes {
+		if c.out.draw == nil || !c.open() {
+			continue
+		}
+		if c.wantsPlain() {
+			k := kind{c.out.card.ID, c.tokenize.keepLastFour}
+			if earlier, ok := first[k]; ok {
+				sharing[c] = earlier
+				continue
+			}
+			first[k] = c
+		}
+		waiting = append(waiting, c)
+	}
+	return waiting, sharing
+}
+
+// drawTokens draws a token for each change, inserts them, and returns the changes
+// whose token was taken.
+func drawTokens(ctx context.Context, tx Tx, waiting []*change) ([]*change, error) {
+	var again []*change
+	byToken := map[tokenizer.ID]*change{}
+	rows := make([]TokenRow, 0, len(waiting))
+	for _, c := range waiting {
+		row, err := c.out.draw(c.out.card)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := byToken[row.Token]; ok {
+			again = append(again, c) // two drew the same
+			continue
+		}
+		c.out.token, byToken[row.Token] = row.Token, c
+		rows = append(rows, row)
+	}
+	taken, err := tx.InsertTokens(ctx, tenantOf(waiting), rows)
+	for _, token := range taken {
+		again = append(again, byToken[token])
+	}
+	return again, err
 }
 
 var errNoFreeToken = errors.New("no free token after many draws")

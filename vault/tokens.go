@@ -3,8 +3,6 @@ package vault
 import (
 	"context"
 
-	"github.com/google/uuid"
-
 	"github.com/cardvault/cardvault/tokenizer"
 	"github.com/cardvault/cardvault/tokenizer/pan"
 	"github.com/cardvault/cardvault/vault/access"
@@ -57,7 +55,7 @@ func (v *Vault) planToken(ctx context.Context, ch *change, g grant, requestID, c
 	}
 	ch.apply = func(ctx context.Context, tx Tx, c *change) error {
 		token := tokenizer.NewOpaque().ID()
-		row, err := tx.SetStandingToken(ctx, c.tenant, id, token, standingTag(fp, c.tenant, id, token))
+		row, err := tx.SetStandingToken(ctx, c.tenant, id, token, standingTag(fp, c.tenant, c.card, token))
 		if err != nil {
 			return goneIfNoRow(err)
 		}
@@ -69,7 +67,7 @@ func (v *Vault) planToken(ctx context.Context, ch *change, g grant, requestID, c
 
 // drawerFor returns what draws tokens for a card that is there. It opens the card
 // where a token is made after the PAN.
-func (v *Vault) drawerFor(ctx context.Context, tenant string, row CardRow, o TokenOptions) (func(uuid.UUID) (TokenRow, error), error) {
+func (v *Vault) drawerFor(ctx context.Context, tenant string, row CardRow, o TokenOptions) (func(CardRow) (TokenRow, error), error) {
 	fp, err := v.fingerprintKey(ctx, tenant)
 	if err != nil {
 		return nil, err
