@@ -42,3 +42,37 @@ func TestSwappedFingerprintsGiveNoOthersToken(t *testing.T) {
 		})
 	}
 }
+
+// TestEditedRangeIssuesNothing: whoever narrows a range to one number, or moves it
+// to another's BIN, would choose the PANs that are issued.
+func TestEditedRangeIssuesNothing(t *testing.T) {
+	for name, statements := range map[string]string{
+		"narrowed":   `UPDATE bin_ranges SET first = 42, last = 42`,
+		"moved":      `UPDATE bin_ranges SET prefix = '99990000002'`,
+		"longer":     `UPDATE bin_ranges SET length = 17`,
+		"unreserved": `UPDATE bin_ranges SET reserved = ''`,
+		"reserved":   `UPDATE bin_ranges SET reserved = '[{"First":1,"Last":9999}]'`,
+		"malformed":  `UPDATE bin_ranges SET prefix = 'x'`,
+		"validity":   `UPDATE bin_ranges SET validity_months = 240`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			v := s.replica(t, s.store)
+			sp := spec("demo", "99990000001")
+			sp.Reserved = []vault.TextInterval{{First: "0000", Last: "0009"}}
+			createRange(t, v, sp)
+			createRange(t, v, spec("sound", "99990000003"))
+			s.edit(t, statements+` WHERE name = 'demo'`)
+			results, err := v.IssueCards(t.Context(), caller("issuer"), []vault.IssueRequest{{BINRange: "demo"}, {BINRange: "sound"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !errors.Is(results[0].Err, vault.ErrIntegrity) {
+				t.Errorf("edited range: %v", results[0].Err)
+			}
+			if results[1].Err != nil {
+				t.Errorf("another range of the batch: %v", results[1].Err)
+			}
+		})
+	}
+}

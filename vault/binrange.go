@@ -52,7 +52,12 @@ func (v *Vault) planRange(ctx context.Context, ch *change, g grant, requestID st
 	if err != nil {
 		return v.keyError(ctx, err)
 	}
+	fp, err := v.fingerprintKey(ctx, ch.tenant)
+	if err != nil {
+		return err
+	}
 	row.Key, row.State, row.Created = uuid.UUID(key.ID), RangeActive, v.now()
+	row.Tag = rangeTag(fp, ch.tenant, row)
 	ch.apply = func(ctx context.Context, tx Tx, c *change) error {
 		_, err := tx.InsertBINRange(ctx, c.tenant, row)
 		switch {

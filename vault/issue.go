@@ -93,10 +93,10 @@ func (v *Vault) issuer(ctx context.Context, c Caller, name string, n int) *issue
 	if from.row, from.err = v.binRange(ctx, c.Tenant, name); from.err != nil {
 		return from
 	}
-	if from.numbers, from.err = v.numbers(ctx, c.Tenant, from.row); from.err != nil {
+	if from.keys, from.err = v.cardKeys(ctx, c.Tenant, n); from.err != nil {
 		return from
 	}
-	from.keys, from.err = v.cardKeys(ctx, c.Tenant, n)
+	from.numbers, from.err = v.numbers(ctx, c.Tenant, from.row, from.keys.fingerprint)
 	return from
 }
 

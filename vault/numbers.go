@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cardvault/cardvault/crypto/fingerprint"
 	"github.com/cardvault/cardvault/tokenizer/pan"
 )
 
@@ -24,13 +25,20 @@ type numbers struct {
 	perm *pan.Permutation
 }
 
-var errRangeKey = errors.New("the active key is not the one that the range was made with")
+var (
+	errRangeKey = errors.New("the active key is not the one that the range was made with")
+	errRangeTag = errors.New("a range's row was altered")
+)
 
 // epoch is the permutation's generation; a new one follows a new range key.
 const epoch = 0
 
-// numbers returns the PANs of a range.
-func (v *Vault) numbers(ctx context.Context, tenant string, row BINRangeRow) (*numbers, error) {
+// numbers returns the PANs of a range whose row is as the vault wrote it.
+func (v *Vault) numbers(ctx context.Context, tenant string, row BINRangeRow, fp *fingerprint.Key) (*numbers, error) {
+	if rangeTag(fp, tenant, row) != row.Tag {
+		v.alarms.raise(ctx, "BIN range altered", errRangeTag, slog.String("tenant", tenant), slog.String("bin_range", row.Name))
+		return nil, ErrIntegrity
+	}
 	of, err := row.pans()
 	if err != nil {
 		return nil, fmt.Errorf("BIN range %s: %w", row.Name, err)

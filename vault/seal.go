@@ -22,6 +22,7 @@ const (
 	labelCard  = "cardvault/card/v1"
 	labelPAN   = "cardvault/pan/v1"
 	labelToken = "cardvault/token/v1"
+	labelRange = "cardvault/range/v1"
 )
 
 // cardAAD binds a sealed PAN to its row: in another row, tenant or under another
@@ -78,7 +79,10 @@ func tokenTag(key *fingerprint.Key, tenant string, t TokenRow) int64 {
 	for _, name := range t.Principals {
 		parts = append(parts, []byte(name))
 	}
-	sum := key.Sum(labelToken, parts...)
+	return tagOf(key.Sum(labelToken, parts...))
+}
+
+func tagOf(sum [16]byte) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:])) //nolint:gosec // bytes of the same width
 }
 
@@ -92,6 +96,21 @@ func flag(set bool) byte {
 // standingTag returns the tag of a card's standing token.
 func standingTag(key *fingerprint.Key, tenant string, card CardRow, token tokenizer.ID) int64 {
 	return tokenTag(key, tenant, TokenRow{Token: token, Standing: true, Card: card})
+}
+
+// rangeTag returns the keyed hash that ties a range to the PANs it was registered
+// for. Who could narrow a range to one number by hand would know which PAN is issued
+// next; who could move it would have it issue another's (P2).
+func rangeTag(key *fingerprint.Key, tenant string, r BINRangeRow) int64 {
+	var bounds []byte
+	for _, n := range []int64{int64(r.Length), int64(r.ValidityMonths), r.First, r.Last} {
+		bounds = binary.BigEndian.AppendUint64(bounds, uint64(n)) //nolint:gosec // bytes of the same width
+	}
+	for _, i := range r.Reserved {
+		bounds = binary.BigEndian.AppendUint64(bounds, uint64(i.First)) //nolint:gosec // as above
+		bounds = binary.BigEndian.AppendUint64(bounds, uint64(i.Last))  //nolint:gosec // as above
+	}
+	return tagOf(key.Sum(labelRange, []byte(tenant), []byte(r.Name), r.Key[:], []byte(r.Prefix), bounds))
 }
 
 // What corrupt raises an alarm about.

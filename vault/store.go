@@ -194,7 +194,10 @@ type BINRangeRow struct {
 	Number int32
 	Name   string
 	// Key is the version of the range's key. Numbers come from this key or not at all.
-	Key    uuid.UUID
+	Key uuid.UUID
+	// Tag is a keyed hash of what the range was registered as: a row edited by hand
+	// has a wrong one.
+	Tag    int64
 	Prefix string
 	Length int16 // digits of a PAN
 	// First and Last are the inclusive sub-interval of free digits.

@@ -117,12 +117,17 @@ func TestSwappedTokensAreRefused(t *testing.T) {
 }
 
 func TestRangeWithAnotherKeyIssuesNothing(t *testing.T) {
-	v, s := newVault(t)
-	issue(t, v, 1)
-	s.edit(t, `UPDATE bin_ranges SET range_key = zeroblob(16)`)
-	results, err := s.replica(t, s.reopen(t)).IssueCards(t.Context(), caller("issuer"), requests(1))
-	if err != nil || !errors.Is(results[0].Err, vault.ErrIntegrity) {
-		t.Error(err, results)
+	for _, statements := range []string{
+		`UPDATE bin_ranges SET range_key = zeroblob(16)`,
+		`UPDATE keys SET state = 'retiring' WHERE purpose = 'range'`, // so that a new one is made
+	} {
+		v, s := newVault(t)
+		issue(t, v, 1)
+		s.edit(t, statements)
+		results, err := s.replica(t, s.reopen(t)).IssueCards(t.Context(), caller("issuer"), requests(1))
+		if err != nil || !errors.Is(results[0].Err, vault.ErrIntegrity) {
+			t.Error(statements, err, results)
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 const selectRanges = `
 SELECT r.number, r.name, r.prefix, r.length, r.first, r.last, r.reserved, r.validity_months, r.state, r.created,
-       r.range_key, r.carved, r.gone, coalesce((SELECT sum(b.until - b.next) FROM range_blocks b WHERE b.range_number = r.number), 0)::int8
+       r.range_key, r.tag, r.carved, r.gone, coalesce((SELECT sum(b.until - b.next) FROM range_blocks b WHERE b.range_number = r.number), 0)::int8
 FROM bin_ranges r WHERE r.tenant = $1`
 
 func scanRange(row pgx.CollectableRow) (vault.BINRangeRow, error) {
@@ -21,7 +21,7 @@ func scanRange(row pgx.CollectableRow) (vault.BINRangeRow, error) {
 	var reserved string
 	var created int64
 	err := row.Scan(&r.Number, &r.Name, &r.Prefix, &r.Length, &r.First, &r.Last, &reserved, &r.ValidityMonths,
-		(*int16)(&r.State), &created, (*[16]byte)(&r.Key), &r.Carved, &r.Gone, &r.Left)
+		(*int16)(&r.State), &created, (*[16]byte)(&r.Key), &r.Tag, &r.Carved, &r.Gone, &r.Left)
 	if err == nil && reserved != "" {
 		err = json.Unmarshal([]byte(reserved), &r.Reserved)
 	}
@@ -56,8 +56,8 @@ SELECT number FROM bin_ranges WHERE tenant = $1 AND name = $2`
 SELECT number FROM bin_ranges WHERE length = $1 AND low <= $3 AND high >= $2 LIMIT 1`
 	insertRange = `
 INSERT INTO bin_ranges (number, tenant, name, prefix, length, first, last, low, high, reserved, validity_months,
-                        state, created, range_key, carved, gone)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 0)`
+                        state, created, range_key, tag, carved, gone)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0)`
 )
 
 // InsertBINRange implements vault.Tx. The first statement locks the counter until
@@ -86,7 +86,7 @@ func (t *tx) InsertBINRange(ctx context.Context, tenant string, row vault.BINRan
 		return 0, err
 	}
 	_, err = t.exec(ctx, insertRange, number, id, row.Name, row.Prefix, row.Length, row.First, row.Last, low, high,
-		reserved, row.ValidityMonths, int16(row.State), micros(row.Created), [16]byte(row.Key))
+		reserved, row.ValidityMonths, int16(row.State), micros(row.Created), [16]byte(row.Key), row.Tag)
 	return number, err
 }
 

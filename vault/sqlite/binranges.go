@@ -9,7 +9,7 @@ import (
 
 const selectRanges = `
 SELECT r.number, r.name, r.prefix, r.length, r.first, r.last, r.reserved, r.validity_months, r.state, r.created,
-       r.range_key, r.carved, r.gone, coalesce((SELECT sum(b.until - b.next) FROM range_blocks b WHERE b.range_number = r.number), 0)
+       r.range_key, r.tag, r.carved, r.gone, coalesce((SELECT sum(b.until - b.next) FROM range_blocks b WHERE b.range_number = r.number), 0)
 FROM bin_ranges r WHERE r.tenant = ? `
 
 func scanRange(r *row) (vault.BINRangeRow, error) {
@@ -21,7 +21,7 @@ func scanRange(r *row) (vault.BINRangeRow, error) {
 		err = json.Unmarshal([]byte(reserved), &b.Reserved)
 	}
 	b.ValidityMonths, b.State, b.Created = r.int16(), vault.BINRangeState(r.int16()), r.time()
-	b.Key = r.uuid()
+	b.Key, b.Tag = r.uuid(), r.int()
 	b.Carved, b.Gone, b.Left = r.int(), r.int(), r.int()
 	return b, err
 }
@@ -69,10 +69,10 @@ func (t *tx) InsertBINRange(_ context.Context, tenant string, row vault.BINRange
 	}
 	return only(collect(t.conn, scanInt32, `
 		INSERT INTO bin_ranges (tenant, name, prefix, length, first, last, low, high, reserved, validity_months,
-		                        state, created, range_key, carved, gone)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0) RETURNING number`,
+		                        state, created, range_key, tag, carved, gone)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0) RETURNING number`,
 		id, row.Name, row.Prefix, row.Length, row.First, row.Last, low, high, string(reserved), row.ValidityMonths,
-		row.State, micros(row.Created), row.Key[:]))
+		row.State, micros(row.Created), row.Key[:], row.Tag))
 }
 
 // refuse returns reason where a query finds a range.

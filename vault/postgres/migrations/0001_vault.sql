@@ -58,6 +58,7 @@ CREATE TABLE bin_ranges (
     carved          int8 NOT NULL,
     gone            int8 NOT NULL,
     created         int8 NOT NULL,
+    tag             int8 NOT NULL,
     number          int4 PRIMARY KEY,
     tenant          int4 NOT NULL,
     length          int2 NOT NULL,

@@ -61,6 +61,7 @@ CREATE TABLE bin_ranges (
     low             INTEGER NOT NULL,
     high            INTEGER NOT NULL,
     range_key       BLOB NOT NULL, -- the version that its numbers come from
+    tag             INTEGER NOT NULL,
     reserved        TEXT NOT NULL, -- a JSON array of intervals; empty: none
     validity_months INTEGER NOT NULL,
     state           INTEGER NOT NULL,
