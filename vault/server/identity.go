@@ -17,7 +17,7 @@ var (
 	errURIs        = errors.New("client certificate: want exactly one URI name")
 	errSPIFFEID    = errors.New("client certificate: its URI name is no SPIFFE id")
 	errTrustDomain = errors.New("client certificate is of another trust domain")
-	errPath        = errors.New("client certificate: want the path /tenant/TENANT/NAME, each of 1 to 63 lower-case letters, digits and hyphens")
+	errPath        = errors.New("client certificate: want the path /tenant/TENANT/NAME, each of 1 to 63 lower-case letters, digits and hyphens, at most 8 of them digits")
 )
 
 // identify returns who a verified client certificate speaks for: the principal
@@ -60,13 +60,21 @@ func parsePath(path string) (tenant, name string, err error) {
 	return tenant, name, nil
 }
 
+// maxDigits of a label, as of every name that callers choose.
+const maxDigits = 8
+
 // isLabel reports whether s can be the name of a tenant or principal. A name that
-// needs no escaping in a policy, a log or a row reads the same in all of them.
+// needs no escaping in a policy, a log or a row reads the same in all of them. One
+// with the digits of a PAN would carry it into all of them in clear (P4).
 func isLabel(s string) bool {
+	numerals := 0
 	for _, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+		switch {
+		case c >= '0' && c <= '9':
+			numerals++
+		case (c < 'a' || c > 'z') && c != '-':
 			return false
 		}
 	}
-	return len(s) >= 1 && len(s) <= 63
+	return len(s) >= 1 && len(s) <= 63 && numerals <= maxDigits
 }
