@@ -106,6 +106,9 @@ var (
 	ErrBINRangeActive    = &Error{Kind: Precondition, Reason: "BIN_RANGE_ACTIVE", Message: "the BIN range is active"}
 	ErrBINRangeExhausted = &Error{Kind: Exhausted, Reason: "BIN_RANGE_EXHAUSTED", Message: "every number of the BIN range is issued"}
 
+	// ErrBINRangeCrowded: the call got on by what it found taken, so another finds less.
+	ErrBINRangeCrowded = &Error{Kind: Unavailable, Reason: "BIN_RANGE_CROWDED", Message: "the next numbers of the BIN range are all reserved or came from elsewhere; try again"}
+
 	// ErrIntegrity answers a row that does not open in its place (P5). The server
 	// logs an alarm; the caller learns nothing more.
 	ErrIntegrity = &Error{Kind: Internal, Reason: "INTEGRITY", Message: "internal error"}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cardvault/cardvault/tokenizer"
+	"github.com/cardvault/cardvault/tokenizer/pan"
 	"github.com/cardvault/cardvault/vault/access"
 )
 
@@ -120,7 +121,10 @@ func (v *Vault) planIssue(c *change, from *issuer, req IssueRequest) error {
 		return err
 	}
 	c.unless = from.row.closed()
-	m := mint{from: from, card: CardRow{ID: uuid.New(), Expiry: expiry, Created: now}, options: req.Token, now: now}
+	m := mint{
+		from: from, card: CardRow{ID: uuid.New(), Expiry: expiry, Created: now}, options: req.Token, now: now,
+		made: map[int64]minted{},
+	}
 	if req.Token.standing() {
 		m.card.StandingToken = tokenizer.NewOpaque().ID()
 	}
@@ -139,19 +143,34 @@ type mint struct {
 	card    CardRow // without its number
 	options TokenOptions
 	now     time.Time
+	// made keeps the cards by number: a commit that is repeated seals none again.
+	made map[int64]minted
 }
 
 // at makes the card of the range's i-th number, or returns false where it is
 // reserved.
 func (m mint) at(i int64) (minted, bool, error) {
+	if card, ok := m.made[i]; ok {
+		return card, true, nil
+	}
 	p, ok := m.from.numbers.at(i)
 	if !ok {
 		return minted{}, false, nil
 	}
+	card, err := m.of(p)
+	if err != nil {
+		return minted{}, false, err
+	}
+	m.made[i] = card
+	return card, true, nil
+}
+
+// of makes the card of a number.
+func (m mint) of(p pan.PAN) (minted, error) {
 	tenant, keys := m.from.grant.caller.Tenant, m.from.keys
 	row, err := sealPAN(keys.data, tenant, m.card.ID, p)
 	if err != nil {
-		return minted{}, false, err
+		return minted{}, err
 	}
 	row.Fingerprint = fingerprintOf(keys.fingerprint, p)
 	row.Origin, row.RangeNumber, row.BINRange = Issued, m.from.row.Number, m.from.row.Name
@@ -159,9 +178,9 @@ func (m mint) at(i int64) (minted, bool, error) {
 	if m.options.standing() {
 		row.StandingToken = m.card.StandingToken
 		row.StandingTag = standingTag(keys.fingerprint, tenant, row, row.StandingToken)
-		return minted{card: row}, true, nil
+		return minted{card: row}, nil
 	}
-	return minted{row, m.options.drawer(keys.fingerprint, tenant, p, m.now)}, true, nil
+	return minted{row, m.options.drawer(keys.fingerprint, tenant, p, m.now)}, nil
 }
 
 // issued turns a committed change into its answer.

@@ -23,7 +23,18 @@ type minted struct {
 	draw func(card CardRow) (TokenRow, error)
 }
 
-// issue gives every change that asks for one a card of its range.
+const (
+	// maxTries bounds how many numbers that came from elsewhere one commit finds for a
+	// change, and so how often its card is sealed: see cardKeys.
+	maxTries = 8
+	// maxPassed bounds how many numbers of a range one commit passes over, which takes
+	// it a fraction of a second.
+	maxPassed = 1 << 16
+)
+
+// issue gives every change that asks for one a card of its range. Where too many
+// numbers in a row cannot be used, it commits that much and has the caller come
+// again: a commit holds the work of others, and must end.
 func (r *round) issue(ctx context.Context, tx Tx, changes []*change) error {
 	var waiting []*change
 	for _, c := range changes {
@@ -32,11 +43,14 @@ func (r *round) issue(ctx context.Context, tx Tx, changes []*change) error {
 		}
 	}
 	passed := map[int32]int64{}
-	for len(waiting) > 0 {
+	for tries := 0; len(waiting) > 0 && tries < maxTries; tries++ {
 		var err error
 		if waiting, err = r.insertIssued(ctx, tx, waiting, passed); err != nil {
 			return err
 		}
+	}
+	for _, c := range waiting {
+		c.out.refused = ErrBINRangeCrowded
 	}
 	for number, n := range passed {
 		if err := tx.PassNumbers(ctx, number, n); err != nil {
@@ -82,7 +96,7 @@ func (r *round) insertIssued(ctx context.Context, tx Tx, waiting []*change, pass
 
 // mint draws the change's number, passing over reserved ones.
 func (r *round) mint(ctx context.Context, tx Tx, c *change, passed map[int32]int64) error {
-	for {
+	for passed[c.issue.number] < maxPassed {
 		i, ok, err := r.draw(ctx, tx, c.issue)
 		if err != nil {
 			return err
@@ -101,6 +115,8 @@ func (r *round) mint(ctx context.Context, tx Tx, c *change, passed map[int32]int
 		}
 		passed[c.issue.number]++
 	}
+	c.out.refused = ErrBINRangeCrowded
+	return nil
 }
 
 // stop ends issuing from a range that drew a number it had drawn before. The

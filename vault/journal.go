@@ -174,6 +174,7 @@ func (j *journal) transact(ctx context.Context, taken []*submission) error {
 		changes = append(changes, s.changes...)
 	}
 	for {
+		before := j.chain
 		r := round{journal: j, changes: changes}
 		err := r.commit(ctx)
 		switch {
@@ -191,9 +192,10 @@ func (j *journal) transact(ctx context.Context, taken []*submission) error {
 		if errors.Is(err, ErrUnknownOutcome) && j.chain == r.chain {
 			return nil // it was committed; only the word of it was lost
 		}
-		if !errors.Is(err, ErrTaken) {
+		if !errors.Is(err, ErrTaken) || j.chain == before {
 			return err
 		}
+		// A commit that was given up has landed after all: go on behind it.
 	}
 }
 

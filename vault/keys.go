@@ -122,7 +122,9 @@ type cardKeys struct {
 
 // cardKeys returns the tenant's keys with room for n cards on the data key. It
 // reserves twice the uses, because a card is sealed again where its number is
-// taken or its PAN has a tombstone.
+// taken or its PAN has a tombstone. A card whose numbers are taken again and again
+// is sealed up to maxTries times: with every card so, 2^30 uses would be 2^32, which
+// is what NIST SP 800-38D §8.3 allows.
 func (v *Vault) cardKeys(ctx context.Context, tenant string, n int) (cardKeys, error) {
 	data, err := v.keys.DataKey(ctx, tenant, 2*n)
 	if err != nil {

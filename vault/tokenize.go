@@ -106,10 +106,17 @@ func (k keep) plan(c *change) error {
 		t.draw = k.options.drawer(k.keys.fingerprint, c.tenant, k.pan, k.now)
 	}
 	t.tag = func(token TokenRow) int64 { return tokenTag(k.keys.fingerprint, c.tenant, token) }
-	t.reseal = func(id uuid.UUID) (CardRow, error) { return k.seal(c.tenant, id, t) }
 	var err error
-	if t.fresh, err = t.reseal(uuid.New()); err != nil {
+	if t.fresh, err = k.seal(c.tenant, uuid.New(), t); err != nil {
 		return err
+	}
+	again := t.fresh
+	t.reseal = func(id uuid.UUID) (CardRow, error) {
+		var err error
+		if again.ID != id { // a commit that is repeated seals nothing again
+			again, err = k.seal(c.tenant, id, t)
+		}
+		return again, err
 	}
 	if c.request != nil {
 		c.request.Card, c.request.Token = t.fresh.ID, t.fresh.StandingToken
