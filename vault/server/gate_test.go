@@ -18,37 +18,13 @@ import (
 // connection is closed when its certificate expires, not a second earlier or later.
 func TestConnectionEndsWithItsCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca, err := devca.Create(t.TempDir(), time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g := newGate(time.Now, slog.New(slog.DiscardHandler), func(string) {})
-		if err := g.load(tlsFiles(t, ca), mustDomain(t)); err != nil {
-			t.Fatal(err)
-		}
+		ca, g := openGate(t)
 		end := time.Now().Add(90 * time.Minute).Truncate(time.Second)
 		pair, err := ca.Issue(devca.Template{URIs: []string{issuerID}, NotAfter: end})
 		if err != nil {
 			t.Fatal(err)
 		}
-		near, far := net.Pipe()
-		go func() {
-			conn, _, err := g.ServerHandshake(far)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			_, _ = io.Copy(io.Discard, conn)
-			_ = conn.Close()
-		}()
-		client := tls.Client(near, clientTLS(t, ca, pair))
-		if err := client.HandshakeContext(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		if n := g.connections(); n != 1 {
-			t.Errorf("%d connections stand, want 1", n)
-		}
+		client := letIn(t, g, clientTLS(t, ca, pair))
 		_, err = client.Read(make([]byte, 1))
 		if now := time.Now(); err == nil || !now.Equal(end) {
 			t.Errorf("read ended with %v at %v, want the certificate's end, %v", err, now, end)
@@ -64,36 +40,12 @@ func TestConnectionEndsWithItsCertificate(t *testing.T) {
 // their clients ended.
 func TestClosedConnectionIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ca, err := devca.Create(t.TempDir(), time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g := newGate(time.Now, slog.New(slog.DiscardHandler), func(string) {})
-		if err := g.load(tlsFiles(t, ca), mustDomain(t)); err != nil {
-			t.Fatal(err)
-		}
+		ca, g := openGate(t)
 		pair, err := ca.Client(issuerID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		near, far := net.Pipe()
-		go func() {
-			conn, _, err := g.ServerHandshake(far)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			_, _ = io.Copy(io.Discard, conn)
-			_ = conn.Close()
-		}()
-		client := tls.Client(near, clientTLS(t, ca, pair))
-		if err := client.HandshakeContext(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		if n := g.connections(); n != 1 {
-			t.Errorf("%d connections stand, want 1", n)
-		}
+		client := letIn(t, g, clientTLS(t, ca, pair))
 		_ = client.Close()
 		synctest.Wait()
 		if n := g.connections(); n != 0 {
@@ -144,6 +96,45 @@ func TestFilesLoadedDuringAHandshake(t *testing.T) {
 	if n := g.connections(); n != 0 {
 		t.Errorf("%d connections stand, want none", n)
 	}
+}
+
+// openGate is a gate that takes the clients of a new authority.
+func openGate(t *testing.T) (*devca.CA, *gate) {
+	t.Helper()
+	ca, err := devca.Create(t.TempDir(), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGate(time.Now, slog.New(slog.DiscardHandler), func(string) {})
+	if err := g.load(tlsFiles(t, ca), mustDomain(t)); err != nil {
+		t.Fatal(err)
+	}
+	return ca, g
+}
+
+// letIn connects a client, for which the server does nothing but wait, and returns
+// its end of the one connection that stands. It is for a bubble of synctest.
+func letIn(t *testing.T, g *gate, config *tls.Config) *tls.Conn {
+	t.Helper()
+	near, far := net.Pipe()
+	go func() {
+		conn, _, err := g.ServerHandshake(far)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	}()
+	client := tls.Client(near, config)
+	if err := client.HandshakeContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+	if n := g.connections(); n != 1 {
+		t.Errorf("%d connections stand, want 1", n)
+	}
+	return client
 }
 
 func tlsFiles(t *testing.T, ca *devca.CA) [][]byte {

@@ -18,12 +18,13 @@ import (
 	pb "github.com/cardvault/cardvault/proto/cardvault/v1"
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/access"
+	"github.com/cardvault/cardvault/vault/vaulttest"
 )
 
 var row = method{action: access.GetCard, deadline: time.Minute, largest: 1000}
 
 // newPipe is a pipe with room for one call, and a context of a known caller.
-func newPipe(t *testing.T, log *lines) (*pipe, context.Context) {
+func newPipe(t *testing.T, log *vaulttest.LogBuffer) (*pipe, context.Context) {
 	t.Helper()
 	g := newGate(time.Now, slog.New(slog.DiscardHandler), func(string) {})
 	g.trust.Store(&trust{})
@@ -50,7 +51,7 @@ func arrived(any) error { return nil }
 
 func TestDeadlineOfTheRow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPipe(t, &lines{})
+		p, ctx := newPipe(t, &vaulttest.LogBuffer{})
 		begin := time.Now()
 		_, err := p.unary(row, handler(func(ctx context.Context) (any, error) {
 			<-ctx.Done()
@@ -64,7 +65,7 @@ func TestDeadlineOfTheRow(t *testing.T) {
 
 func TestCallersDeadlineIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, ctx := newPipe(t, &lines{})
+		p, ctx := newPipe(t, &vaulttest.LogBuffer{})
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		begin := time.Now()
@@ -79,7 +80,7 @@ func TestCallersDeadlineIsKept(t *testing.T) {
 }
 
 func TestRoomForCalls(t *testing.T) {
-	p, ctx := newPipe(t, &lines{})
+	p, ctx := newPipe(t, &vaulttest.LogBuffer{})
 	begun, finish := make(chan struct{}), make(chan struct{})
 	slow := p.unary(row, handler(func(context.Context) (any, error) {
 		close(begun)
@@ -115,7 +116,7 @@ func TestRoomForCalls(t *testing.T) {
 // TestSilentCallerHoldsNoPlace: who opens calls and sends no request cannot keep
 // others out.
 func TestSilentCallerHoldsNoPlace(t *testing.T) {
-	p, ctx := newPipe(t, &lines{})
+	p, ctx := newPipe(t, &vaulttest.LogBuffer{})
 	quick := p.unary(row, handler(func(context.Context) (any, error) { return "quick", nil }))
 	waiting, give := make(chan struct{}), make(chan struct{})
 	finished := make(chan error)
@@ -138,7 +139,7 @@ func TestSilentCallerHoldsNoPlace(t *testing.T) {
 }
 
 func TestUnknownCallerIsNotRead(t *testing.T) {
-	p, _ := newPipe(t, &lines{})
+	p, _ := newPipe(t, &vaulttest.LogBuffer{})
 	decode := func(any) error {
 		t.Error("the request was read")
 		return nil
@@ -165,7 +166,7 @@ func TestPanicSaysWhereButNotWhat(t *testing.T) {
 		"string": number, "struct": cardHolder{number}, "error": errors.New(number), "pointer": &cardHolder{number},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log lines
+			var log vaulttest.LogBuffer
 			p, ctx := newPipe(t, &log)
 			_, err := p.unary(row, handler(func(context.Context) (any, error) { panic(value) }))(nil, ctx, arrived, nil)
 			if status.Code(err) != codes.Internal {
@@ -185,7 +186,7 @@ func TestPanicSaysWhereButNotWhat(t *testing.T) {
 }
 
 func TestPanicOfTheRuntime(t *testing.T) {
-	var log lines
+	var log vaulttest.LogBuffer
 	p, ctx := newPipe(t, &log)
 	var none *vault.Vault
 	_, err := p.unary(row, handler(func(ctx context.Context) (any, error) { return nil, none.Ready(ctx) }))(nil, ctx, arrived, nil)

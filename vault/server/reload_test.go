@@ -174,7 +174,7 @@ func TestStaleListLetsNobodyIn(t *testing.T) {
 	if err := ping(t, standing); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.advance(31 * 24 * time.Hour)
+	s.clock.Advance(31 * 24 * time.Hour)
 	if err := ping(t, standing); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("open connection: error %v, want UNAUTHENTICATED", err)
 	}
@@ -231,7 +231,7 @@ func TestExpiredCertificateMakesNoCall(t *testing.T) {
 	if err := ping(t, conn); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.advance(time.Hour)
+	s.clock.Advance(time.Hour)
 	if err := ping(t, conn); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("error %v, want UNAUTHENTICATED", err)
 	}

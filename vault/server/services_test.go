@@ -321,7 +321,7 @@ func TestBinRanges(t *testing.T) {
 	if diff := cmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreFields(want, "days_to_exhaustion")); diff != "" || got.GetIssued() < 1 {
 		t.Error(diff)
 	}
-	o.clock.advance(24 * time.Hour)
+	o.clock.Advance(24 * time.Hour)
 	paused := must[*pb.PauseBinRangeResponse](t)(o.ranges.PauseBinRange(ctx, &pb.PauseBinRangeRequest{Id: "demo"})).GetBinRange()
 	if paused.GetState() != pb.BinRange_STATE_PAUSED || paused.DaysToExhaustion == nil || paused.GetDaysToExhaustion() <= 0 {
 		t.Errorf("paused after a day: %v", paused)

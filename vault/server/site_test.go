@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/access"
 	"github.com/cardvault/cardvault/vault/sqlite"
+	"github.com/cardvault/cardvault/vault/vaulttest"
 )
 
 // site is a whole server on a loopback port: a vault on SQLite, mutual TLS, and
@@ -31,8 +31,8 @@ import (
 type site struct {
 	dir     string
 	ca      *devca.CA
-	clock   *clock
-	log     *lines
+	clock   *vaulttest.Clock
+	log     *vaulttest.LogBuffer
 	vault   *vault.Vault
 	metrics *Metrics
 	server  *Server
@@ -43,7 +43,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{dir: t.TempDir(), clock: &clock{now: time.Now()}, log: &lines{}, refused: make(chan string, 100)}
+	s := &site{dir: t.TempDir(), clock: vaulttest.NewClock(time.Now()), log: &vaulttest.LogBuffer{}, refused: make(chan string, 100)}
 	var err error
 	if s.ca, err = devca.Create(s.dir, s.clock.Now); err != nil {
 		t.Fatal(err)
@@ -222,41 +222,4 @@ func waitClosed(t *testing.T, conn *tls.Conn) {
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatal("the connection still stands")
 	}
-}
-
-// clock can be moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-// lines is a log that can be read while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf []byte
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.buf = append(l.buf, p...)
-	return len(p), nil
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return string(l.buf)
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/cardvault/cardvault/vault"
+	"github.com/cardvault/cardvault/vault/vaulttest"
 )
 
 // details returns what a client finds in a status.
@@ -80,7 +81,7 @@ func TestErrorsBecomeStatuses(t *testing.T) {
 // TestInternalErrorsStayInside: the caller gets a name for the error, and the log
 // has the error under that name.
 func TestInternalErrorsStayInside(t *testing.T) {
-	var log lines
+	var log vaulttest.LogBuffer
 	err := answers{slog.New(slog.NewTextHandler(&log, nil))}.asStatus(t.Context(), errors.New("disk on fire"))
 	info, _ := details(t, err)
 	incident := info.GetMetadata()["incident"]
@@ -96,7 +97,7 @@ func TestInternalErrorsStayInside(t *testing.T) {
 }
 
 func TestRefusalsAreNotLogged(t *testing.T) {
-	var log lines
+	var log vaulttest.LogBuffer
 	_ = answers{slog.New(slog.NewTextHandler(&log, nil))}.asStatus(t.Context(), vault.ErrCardClosed)
 	if log.String() != "" {
 		t.Errorf("logged: %s", log.String())

@@ -20,6 +20,7 @@ import (
 	pb "github.com/cardvault/cardvault/proto/cardvault/v1"
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/access"
+	"github.com/cardvault/cardvault/vault/vaulttest"
 )
 
 // stall makes refused calls wait until release is closed or they are cut off, and
@@ -148,7 +149,7 @@ func TestServing(t *testing.T) {
 
 func TestReadiness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log lines
+		var log vaulttest.LogBuffer
 		h := health.NewServer()
 		var asked atomic.Value // of how the store is
 		asked.Store("down")

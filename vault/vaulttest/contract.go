@@ -1,5 +1,5 @@
 // Package vaulttest holds what tests of the vault share: the contract that every
-// Store keeps.
+// Store keeps, a clock that they move and a log that they read.
 package vaulttest
 
 import (
