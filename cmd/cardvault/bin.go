@@ -57,7 +57,7 @@ written with all their zeros: a 16-digit PAN with an 8-digit prefix has 7 of the
 	}
 	w.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&r.Prefix, "prefix", "", "first 6 to 18 digits of every PAN of the range")
+	flags.StringVar(&r.Prefix, "prefix", "", "first 6 to 17 digits of every PAN of the range")
 	flags.Int32Var(&r.PanLength, "pan-length", 16, "digits of a PAN, check digit included")
 	flags.StringVar(&r.First, "first", "", "first free digits (default: all zeros)")
 	flags.StringVar(&r.Last, "last", "", "last free digits (default: all nines)")

@@ -90,14 +90,22 @@ func (d *devFolder) take() error {
 		return failed("give another place with --dir", "dev folder: %w", err)
 	}
 	if err := lockFile(lock); err != nil {
-		return errors.Join(&exitError{
-			code: exitFailed, reason: "DEV_FOLDER_IN_USE",
-			next: "stop that one, use it with --as NAME, or give this one a --dir and --addr of its own",
-			err:  fmt.Errorf("another cardvault dev runs in %s, process %s: %w", d.dir, remembered(d.dir, devLock), err),
-		}, lock.Close())
+		return errors.Join(d.notTaken(err), lock.Close())
 	}
 	d.lock = lock
 	return d.remember(devLock, strconv.Itoa(os.Getpid()))
+}
+
+// notTaken says who has the folder, or why nobody can.
+func (d *devFolder) notTaken(err error) error {
+	if !errors.Is(err, errLocked) {
+		return failed("give another place with --dir", "dev folder: %w", err)
+	}
+	return &exitError{
+		code: exitFailed, reason: "DEV_FOLDER_IN_USE",
+		next: "stop that one, use it with --as NAME, or give this one a --dir and --addr of its own",
+		err:  fmt.Errorf("another cardvault dev runs in %s, process %s", d.dir, remembered(d.dir, devLock)),
+	}
 }
 
 // fill makes what is missing.

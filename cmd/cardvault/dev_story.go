@@ -248,7 +248,7 @@ func (s *story) overreach(ctx context.Context) error {
 		Token: s.cards[0].GetToken(), Purpose: "settlement", View: cardvaultv1.View_VIEW_FULL,
 	})
 	if answer.GetNumber() != nil || status.Code(err) != codes.PermissionDenied {
-		return fmt.Errorf("it was not refused: %w", err)
+		return errors.Join(errors.New("it was not refused"), err)
 	}
 	s.gets("refused: %s", fromStatus(err).reason)
 	s.shows("what policy does not permit is denied, and the refusal is recorded too")
@@ -270,7 +270,7 @@ func (s *story) stranger(ctx context.Context) error {
 	s.asks("GetCard, on a connection without a client certificate")
 	_, err = cardvaultv1.NewCardServiceClient(conn).GetCard(ctx, &cardvaultv1.GetCardRequest{Id: s.cards[0].GetCard().GetId()})
 	if status.Code(err) != codes.Unavailable {
-		return fmt.Errorf("it was not turned away: %w", err)
+		return errors.Join(errors.New("it was not turned away"), err)
 	}
 	why := "the connection was closed"
 	if alert, ok := tlsAlert(status.Convert(err)); ok {

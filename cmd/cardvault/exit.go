@@ -74,11 +74,15 @@ func asExit(err error) *exitError {
 	if told, ok := errors.AsType[*exitError](err); ok {
 		return told
 	}
+	ran, worked := errors.AsType[ranError](err)
+	if worked {
+		err = ran.err
+	}
 	if _, ok := status.FromError(err); ok {
 		return fromStatus(err)
 	}
-	if ran, ok := errors.AsType[ranError](err); ok {
-		return &exitError{code: exitFailed, err: ran.err}
+	if worked {
+		return &exitError{code: exitFailed, err: err}
 	}
 	return &exitError{code: exitUsage, err: err}
 }

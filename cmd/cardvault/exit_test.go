@@ -47,6 +47,10 @@ func TestExitCodes(t *testing.T) {
 			status.Error(codes.Unavailable, `connection error: desc = "error reading server preface: remote error: tls: bad certificate"`),
 			exitDenied, "NOT_AUTHENTICATED",
 		},
+		"server of another CA": {
+			status.Error(codes.Unavailable, `connection error: desc = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate signed by unknown authority"`),
+			exitFailed, "SERVER_NOT_VERIFIED",
+		},
 	} {
 		got := asExit(c.err)
 		if got.code != c.code || got.reason != c.reason {
@@ -55,11 +59,21 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// What a person reads begins with what went wrong, not with gRPC's words for it.
+func TestServersWordsAreShownBare(t *testing.T) {
+	answer := withReason(t, codes.NotFound, "CARD_NOT_FOUND")
+	for name, err := range map[string]error{"answer": answer, "of a verb": ranError{answer}} {
+		if got := asExit(err).Error(); got != "why" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 // Every reason that a server can answer has a next step.
 func TestEveryReasonHasANextStep(t *testing.T) {
 	// A caller cannot meet these through this client.
 	never := map[string]bool{
-		"BATCH_SIZE": true, "PAGE_SIZE": true, "UNKNOWN_FIELD": true, "REQUEST_MALFORMED": true, "TIMESTAMP_INVALID": true, "METHOD_UNKNOWN": true, "CANCELED": true,
+		"BATCH_SIZE": true, "UNKNOWN_FIELD": true, "REQUEST_MALFORMED": true, "TIMESTAMP_INVALID": true, "METHOD_UNKNOWN": true, "CANCELED": true,
 	}
 	reasons := 0
 	for _, file := range []string{"../../vault/errors.go", "../../vault/server/status.go"} {

@@ -50,13 +50,15 @@ func oneLine(s string) string {
 //
 //nolint:gochecknoglobals,gosec // a table that nothing writes to, without credentials
 var nextSteps = map[string]string{
-	"NOT_AUTHENTICATED":  "use a certificate of the server's client CA that is still valid: --cert and --key, or --as NAME",
-	"SERVER_UNREACHABLE": "check that the server runs and that --addr is its address",
-	"DEADLINE_EXCEEDED":  "try again, with a longer --timeout if need be",
-	"PERMISSION_DENIED":  "call as a principal that policy allows, or have the security team allow this one",
+	"NOT_AUTHENTICATED":   "use a certificate of the server's client CA that is still valid: --cert and --key, or --as NAME",
+	"SERVER_NOT_VERIFIED": "check --addr, and give the CA that vouches for that server with --ca",
+	"SERVER_UNREACHABLE":  "check that the server runs and that --addr is its address",
+	"DEADLINE_EXCEEDED":   "try again, with a longer --timeout if need be",
+	"PERMISSION_DENIED":   "call as a principal that policy allows, or have the security team allow this one",
 
 	"REQUEST_ID_MALFORMED": "leave --request-id out to have one made",
 	"REQUEST_ID_REUSED":    "leave --request-id out, or repeat the first request exactly",
+	"PAGE_SIZE":            "give --page-size 1 to 1000",
 	"PAGE_TOKEN_MALFORMED": "copy the whole --page-token that the page before printed",
 	"PURPOSE_REQUIRED":     "name one with --purpose",
 	"VIEW_REQUIRED":        "name one with --view last-four, masked or full",

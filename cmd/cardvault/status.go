@@ -19,6 +19,12 @@ func fromStatus(err error) *exitError {
 			err: fmt.Errorf("the server did not accept the client's certificate (%s)", alert),
 		}
 	}
+	if why, ok := unverified(st); ok {
+		return &exitError{
+			code: exitFailed, reason: "SERVER_NOT_VERIFIED", next: nextSteps["SERVER_NOT_VERIFIED"],
+			err: fmt.Errorf("the server's certificate does not hold: %s", why),
+		}
+	}
 	reason := reasonOf(st)
 	return &exitError{code: codeOf(st.Code()), reason: reason, next: nextSteps[reason], err: errors.New(st.Message())}
 }
@@ -30,6 +36,13 @@ func tlsAlert(st *status.Status) (string, bool) {
 	_, alert, found := strings.Cut(st.Message(), remote)
 	alert, _, _ = strings.Cut(alert, `"`)
 	return alert, found && st.Code() == codes.Unavailable
+}
+
+// unverified finds why this client did not accept the server's certificate. gRPC
+// calls that Unavailable, but trying again does not help.
+func unverified(st *status.Status) (string, bool) {
+	_, why, found := strings.Cut(st.Message(), "tls: failed to verify certificate: ")
+	return strings.TrimSuffix(why, `"`), found && st.Code() == codes.Unavailable
 }
 
 // reasonOf returns the stable reason of a status: the server's own, or else the
