@@ -85,7 +85,7 @@ type BinRange struct {
 	// Chosen by its creator: a letter, then 2–62 lower-case letters, digits and
 	// hyphens, at most 8 of them digits. Unique in the tenant.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// 6–18 digits. Prefixes that start with 9 belong to no card network and suit
+	// 6–17 digits. Prefixes that start with 9 belong to no card network and suit
 	// demonstrations.
 	Prefix string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	// Digits of a PAN, check digit included: 12–19.
