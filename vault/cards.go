@@ -18,17 +18,19 @@ func (r CardRow) card() Card {
 	}
 }
 
-// liveCard returns a card of the tenant. A deleted one answers like one that never
-// was (P6).
-func (v *Vault) liveCard(ctx context.Context, tenant string, id uuid.UUID) (CardRow, error) {
-	row, err := v.store.Card(ctx, tenant, id)
+// findCard makes the change about a card of its tenant; its entry names the card
+// also where there is none. A deleted one answers like one that never was (P6).
+func (v *Vault) findCard(ctx context.Context, ch *change, id uuid.UUID) error {
+	ch.card.ID = id
+	row, err := v.store.Card(ctx, ch.tenant, id)
 	if errors.Is(err, ErrNoRow) || err == nil && row.State == CardDeleted {
-		return CardRow{}, ErrCardNotFound
+		return ErrCardNotFound
 	}
 	if err != nil {
-		return CardRow{}, v.storeError(ctx, err)
+		return v.storeError(ctx, err)
 	}
-	return row, nil
+	ch.card = row
+	return nil
 }
 
 // goneIfNoRow turns a row that is not there into the refusal.
@@ -48,7 +50,7 @@ func (v *Vault) GetCard(ctx context.Context, c Caller, id string) (Card, Receipt
 	ch := g.change()
 	parsed, err := parseID("id", id, ErrCardID)
 	if err == nil {
-		ch.card, err = v.liveCard(ctx, ch.tenant, parsed)
+		err = v.findCard(ctx, ch, parsed)
 	}
 	receipt, err := v.finish(ctx, ch, err)
 	if err != nil {

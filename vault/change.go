@@ -51,7 +51,7 @@ type outcome struct {
 	existing bool
 	// draw makes an extra token for the card; nil where the standing one will do.
 	draw func(card CardRow) (TokenRow, error)
-	// stopped: this change's number was taken, and its range has been stopped.
+	// stopped: this change's number was issued before, and it stopped the range.
 	stopped bool
 	// altered: the card's token is not as the vault wrote it.
 	altered bool

@@ -87,7 +87,8 @@ func (v *Vault) open(ctx context.Context, g grant, view View, items []*opening) 
 	keys := map[uuid.UUID]*keyring.DataKey{}
 	for _, item := range items {
 		if item.err == nil {
-			item.row, item.err = rows[item.token].usable(g.caller, v.now(), view)
+			item.row = rows[item.token]
+			item.err = item.row.usable(g.caller, v.now(), view)
 		}
 		if item.err == nil {
 			item.pan, item.err = v.openToken(ctx, g.caller.Tenant, item.row, keys)

@@ -15,7 +15,7 @@ type about struct {
 	binRange string
 }
 
-// grant is policy's yes to one call. Only guard makes one.
+// grant is policy's yes to one call, and how the call is recorded.
 type grant struct {
 	caller Caller
 	entry  audit.Entry
@@ -24,27 +24,38 @@ type grant struct {
 // guard asks policy whether the caller may do this, and records the refusal where
 // it may not. A caller without tenant or name may do nothing.
 func (v *Vault) guard(ctx context.Context, c Caller, a access.Action, on about) (grant, error) {
+	g, denied := v.decide(c, a, on)
+	if denied != nil {
+		return grant{}, v.refuse(ctx, g.entry, denied)
+	}
+	return g, nil
+}
+
+// decide is guard for the items of a batch. Where it returns an error the grant is
+// good for one thing only: to record the refusal.
+func (v *Vault) decide(c Caller, a access.Action, on about) (grant, *Error) {
 	decision := v.policy.Load().Decide(access.Request{
 		Tenant: c.Tenant, Principal: c.Name, Action: a,
 		Purpose: on.purpose, View: on.view.String(), BINRange: on.binRange,
 	})
-	entry := audit.Entry{
-		Principal: c.SPIFFE, CertSerial: c.CertSerial, Tenant: c.Tenant, Action: string(a),
-		Policy: decision.Policy, Purpose: on.purpose, View: on.view.String(), BINRange: on.binRange,
-	}
+	entry := undecided(c, a)
+	entry.Policy, entry.Purpose, entry.View, entry.BINRange = decision.Policy, on.purpose, on.view.String(), on.binRange
 	if !decision.Allowed || c.Tenant == "" || c.Name == "" {
-		return grant{}, v.refuse(ctx, entry, ErrDenied)
+		return grant{c, entry}, ErrDenied
 	}
 	entry.Decision = audit.Allow
 	return grant{c, entry}, nil
 }
 
+// undecided is the entry of a call that policy was not asked about.
+func undecided(c Caller, a access.Action) audit.Entry {
+	return audit.Entry{Principal: c.SPIFFE, CertSerial: c.CertSerial, Tenant: c.Tenant, Action: string(a)}
+}
+
 // Refuse records a refusal that was decided before the vault could look, such as
 // of a message that does not parse, and returns why.
 func (v *Vault) Refuse(ctx context.Context, c Caller, a access.Action, why *Error) error {
-	return v.refuse(ctx, audit.Entry{
-		Principal: c.SPIFFE, CertSerial: c.CertSerial, Tenant: c.Tenant, Action: string(a),
-	}, why)
+	return v.refuse(ctx, undecided(c, a), why)
 }
 
 func (v *Vault) refuse(ctx context.Context, entry audit.Entry, why *Error) error {

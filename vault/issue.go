@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,32 +41,27 @@ func (v *Vault) IssueCards(ctx context.Context, c Caller, reqs []IssueRequest) (
 		return nil, err
 	}
 	issuers := map[string]*issuer{}
-	results, changes := make([]IssueResult, len(reqs)), make([]*change, len(reqs))
+	changes := make([]*change, len(reqs))
 	for i, req := range reqs {
 		from, ok := issuers[req.BINRange]
 		if !ok {
 			from = v.issuer(ctx, c, req.BINRange, len(reqs))
 			issuers[req.BINRange] = from
 		}
-		if results[i].Err = from.denied; from.denied == nil {
-			changes[i] = from.grant.change()
-			if err := changes[i].reject(v.planIssue(changes[i], from, req)); err != nil {
-				return nil, err
-			}
+		changes[i] = from.grant.change()
+		if err := changes[i].reject(v.planIssue(changes[i], from, req)); err != nil {
+			return nil, err
 		}
 	}
-	if err := v.record(ctx, slices.DeleteFunc(slices.Clone(changes), isNil)...); err != nil {
+	if err := v.record(ctx, changes...); err != nil {
 		return nil, err
 	}
+	results := make([]IssueResult, len(reqs))
 	for i, change := range changes {
-		if change != nil {
-			results[i] = v.issued(ctx, change)
-		}
+		results[i] = v.issued(ctx, change)
 	}
 	return results, nil
 }
-
-func isNil(c *change) bool { return c == nil }
 
 // issuer is what the cards of one range are made with.
 type issuer struct {
@@ -75,22 +69,20 @@ type issuer struct {
 	row     BINRangeRow
 	numbers *numbers
 	keys    cardKeys
-	// denied is policy's refusal, which is recorded, or why it could not be.
-	denied error
-	// err is why no card can be made.
+	// err is why no card can be made, policy's refusal among others.
 	err error
 }
 
 // issuer asks policy and gets the range and its keys, with room for n cards.
 func (v *Vault) issuer(ctx context.Context, c Caller, name string, n int) *issuer {
-	from := &issuer{}
 	if malformed := checkRangeID("bin_range", name); malformed != nil {
-		from.denied = v.Refuse(ctx, c, access.IssueCard, malformed)
-		return from
+		return &issuer{grant: grant{c, undecided(c, access.IssueCard)}, err: malformed}
 	}
-	if from.grant, from.denied = v.guard(ctx, c, access.IssueCard, about{binRange: name}); from.denied != nil {
-		return from
+	g, denied := v.decide(c, access.IssueCard, about{binRange: name})
+	if denied != nil {
+		return &issuer{grant: g, err: denied}
 	}
+	from := &issuer{grant: g}
 	if from.row, from.err = v.binRange(ctx, c.Tenant, name); from.err != nil {
 		return from
 	}

@@ -123,7 +123,8 @@ func (r *round) mint(ctx context.Context, tx Tx, c *change, passed map[int32]int
 // counter has been tampered with or went back, and nothing else can be trusted
 // not to be issued twice (P2).
 func (r *round) stop(ctx context.Context, tx Tx, c *change) error {
-	c.out.refused, c.out.stopped = ErrBINRangeStopped, true
-	_, err := tx.SetBINRangeState(ctx, c.tenant, c.issue.name, RangeActive, RangeStopped)
+	c.out.refused = ErrBINRangeStopped
+	var err error
+	c.out.stopped, err = tx.SetBINRangeState(ctx, c.tenant, c.issue.name, RangeActive, RangeStopped)
 	return err
 }

@@ -99,12 +99,10 @@ func (v *Vault) planEdit(
 	if err != nil {
 		return err
 	}
-	was, err := v.liveCard(ctx, ch.tenant, card)
-	if err != nil {
+	if err := v.findCard(ctx, ch, card); err != nil {
 		return err
 	}
-	ch.card = was
-	now := was
+	was, now := ch.card, ch.card
 	// The repetition of a request that was done finds the card already changed: the
 	// journal knows the request, and answers it before it comes to the refusal.
 	if ch.unless, err = asRefusal(edit(&now)); err != nil {

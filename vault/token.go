@@ -98,23 +98,23 @@ func (o TokenOptions) draw(p pan.PAN) (tokenizer.ID, error) {
 	return t.ID(), err
 }
 
-// usable returns the row if the caller may use the token now. A row that is not
+// usable returns why the caller may not use the token now, or nil. A row that is not
 // there, whose card is deleted, that has expired, or that belongs to other
 // principals answers like one that never was (P6).
-func (t TokenRow) usable(c Caller, now time.Time, view View) (TokenRow, error) {
+func (t TokenRow) usable(c Caller, now time.Time, view View) error {
 	expired := !t.Expires.IsZero() && !now.Before(t.Expires)
 	foreign := len(t.Principals) > 0 && !slices.Contains(t.Principals, c.Name)
 	switch {
 	case t.Card.ID == uuid.Nil, t.Card.State == CardDeleted, expired, foreign:
-		return TokenRow{}, ErrTokenNotFound
+		return ErrTokenNotFound
 	case !t.UsedAt.IsZero():
-		return t, ErrTokenUsed
+		return ErrTokenUsed
 	case t.Card.State == CardActive, view != Full && t.Card.State != 0:
-		return t, nil
+		return nil
 	case t.Card.State == CardSuspended:
-		return t, ErrCardSuspended
+		return ErrCardSuspended
 	default:
-		return t, ErrCardClosed
+		return ErrCardClosed
 	}
 }
 

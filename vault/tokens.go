@@ -42,7 +42,7 @@ func (v *Vault) planToken(ctx context.Context, ch *change, g grant, requestID, c
 	if err := o.check("options"); err != nil {
 		return err
 	}
-	if ch.card, err = v.liveCard(ctx, ch.tenant, id); err != nil {
+	if err := v.findCard(ctx, ch, id); err != nil {
 		return err
 	}
 	if !o.standing() {
@@ -106,7 +106,7 @@ func (v *Vault) tokensOf(ctx context.Context, ch *change, cardID string) ([]Toke
 	if err != nil {
 		return nil, err
 	}
-	if ch.card, err = v.liveCard(ctx, ch.tenant, id); err != nil {
+	if err := v.findCard(ctx, ch, id); err != nil {
 		return nil, err
 	}
 	rows, err := v.store.ListTokens(ctx, ch.tenant, id)
@@ -127,16 +127,24 @@ func (v *Vault) RevokeToken(ctx context.Context, c Caller, requestID, token stri
 		return Receipt{}, err
 	}
 	ch := g.change()
-	return v.finish(ctx, ch, v.planRevoke(ch, g, requestID, token))
+	return v.finish(ctx, ch, v.planRevoke(ctx, ch, g, requestID, token))
 }
 
-func (v *Vault) planRevoke(ch *change, g grant, requestID, text string) error {
+// planRevoke makes the change end a token, or returns why it cannot.
+func (v *Vault) planRevoke(ctx context.Context, ch *change, g grant, requestID, text string) error {
 	token, err := parseToken("token", text)
 	if err != nil {
 		return err
 	}
 	if err := ch.repeatable(requestID, g, v.now(), token[:]); err != nil {
 		return err
+	}
+	rows, err := v.store.CardsByToken(ctx, ch.tenant, []tokenizer.ID{token})
+	if err != nil {
+		return v.storeError(ctx, err)
+	}
+	if len(rows) > 0 {
+		ch.card = rows[0].Card // for the entry
 	}
 	ch.apply = func(ctx context.Context, tx Tx, c *change) error {
 		ok, err := tx.DeleteToken(ctx, c.tenant, token)
