@@ -130,7 +130,8 @@ type certAuthConfig struct {
 	Mount string `yaml:"mount"`
 	// Role is the name of the certificate's role. Default: the server finds it.
 	Role string `yaml:"role"`
-	// Cert and Key are the certificate and its key, PEM. Required.
+	// Cert and Key are the certificate and its key, PEM. Required. Without a common
+	// name the login fails: the server knows the certificate by it.
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
 }

@@ -79,9 +79,10 @@ func (ca *CA) leaf(t Template) (*x509.Certificate, error) {
 	from := ca.now()
 	leaf := &x509.Certificate{
 		SerialNumber: newSerial(),
-		Subject:      pkix.Name{Organization: []string{warning}},
-		NotBefore:    cmp.Or(t.NotBefore, from.Add(-backdate)),
-		NotAfter:     cmp.Or(t.NotAfter, from.Add(leafLifetime)),
+		// The certificate login of HashiCorp Vault takes none without a common name.
+		Subject:   pkix.Name{Organization: []string{warning}, CommonName: "cardvault development"},
+		NotBefore: cmp.Or(t.NotBefore, from.Add(-backdate)),
+		NotAfter:  cmp.Or(t.NotAfter, from.Add(leafLifetime)),
 		// X.509-SVID §4.3 and §4.4.
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},

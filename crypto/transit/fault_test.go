@@ -17,7 +17,7 @@ import (
 func TestOutages(t *testing.T) {
 	t.Parallel() // it mostly waits
 	server := startWithKey(t)
-	auth := appRole(t, server, leastPrivilege)
+	auth := appRole(t, server, leastPrivilege(t))
 	outages := []struct {
 		name       string
 		begin, end func(testing.TB)
@@ -51,7 +51,7 @@ func TestOutages(t *testing.T) {
 // A restart in the middle of things fails no call: it is repeated.
 func TestRestartBetweenCalls(t *testing.T) {
 	server := startWithKey(t)
-	kek := open(t, server, appRole(t, server, leastPrivilege))
+	kek := open(t, server, appRole(t, server, leastPrivilege(t)))
 	roundTrip(t, kek)
 	server.Restart(t)
 	roundTrip(t, kek)
@@ -61,7 +61,7 @@ func TestRestartBetweenCalls(t *testing.T) {
 // same KEK.
 func TestServerComesUpLater(t *testing.T) {
 	server := startWithKey(t)
-	kek := open(t, server, appRole(t, server, leastPrivilege))
+	kek := open(t, server, appRole(t, server, leastPrivilege(t)))
 	server.Stop(t)
 	if err := kek.Check(t.Context()); !errors.Is(err, keyring.ErrUnavailable) {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestServerComesUpLater(t *testing.T) {
 // Close ends what hangs.
 func TestCloseWhileTheServerHangs(t *testing.T) {
 	server := startWithKey(t)
-	kek := open(t, server, appRole(t, server, leastPrivilege))
+	kek := open(t, server, appRole(t, server, leastPrivilege(t)))
 	server.Pause(t)
 	defer server.Resume(t)
 	failed := make(chan error, 1)
@@ -93,7 +93,7 @@ func TestCloseWhileTheServerHangs(t *testing.T) {
 
 func TestCallersDeadlineIsKept(t *testing.T) {
 	server := startWithKey(t)
-	kek := open(t, server, appRole(t, server, leastPrivilege))
+	kek := open(t, server, appRole(t, server, leastPrivilege(t)))
 	roundTrip(t, kek)
 	server.Pause(t)
 	defer server.Resume(t)
@@ -109,7 +109,7 @@ func TestCallersDeadlineIsKept(t *testing.T) {
 // and then fails closed, and comes back with the server.
 func TestRingOverASealedServer(t *testing.T) {
 	server := startWithKey(t)
-	kek := open(t, server, appRole(t, server, leastPrivilege))
+	kek := open(t, server, appRole(t, server, leastPrivilege(t)))
 	var passed atomic.Int64
 	start := time.Now().Round(0)
 	ring, err := keyring.New(keyring.Config{

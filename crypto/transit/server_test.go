@@ -17,12 +17,11 @@ import (
 	"github.com/cardvault/cardvault/crypto/transit/transittest"
 )
 
-// leastPrivilege is all that the KEK "kek" needs.
-const leastPrivilege = `
-path "transit/keys/kek"    { capabilities = ["read"] }
-path "transit/encrypt/kek" { capabilities = ["update"] }
-path "transit/decrypt/kek" { capabilities = ["update"] }
-`
+// leastPrivilege is the policy that operators install, for the KEK "kek".
+func leastPrivilege(t *testing.T) string {
+	t.Helper()
+	return strings.ReplaceAll(readText(t, filepath.Join("..", "..", "deploy", "transit", "policy.hcl")), `/cardvault"`, `/kek"`)
+}
 
 // generous keeps a busy test machine from looking like a silent server.
 var generous = transit.Timeouts{Call: 30 * time.Second, Attempt: 10 * time.Second}

@@ -1,14 +1,7 @@
 package transit_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"os"
 	"sync"
 	"testing"
@@ -16,6 +9,7 @@ import (
 
 	vaultapi "github.com/hashicorp/vault/api"
 
+	"github.com/cardvault/cardvault/crypto/devca"
 	"github.com/cardvault/cardvault/crypto/keyring"
 	"github.com/cardvault/cardvault/crypto/transit"
 	"github.com/cardvault/cardvault/crypto/transit/transittest"
@@ -23,12 +17,12 @@ import (
 
 func TestEveryMethodLogsIn(t *testing.T) {
 	server := startWithKey(t)
-	role, jwtFile := server.EnableKubernetesAuth(t, leastPrivilege)
+	role, jwtFile := server.EnableKubernetesAuth(t, leastPrivilege(t))
 	certFile, keyFile, ca := clientCertificate(t)
-	certRole := server.EnableCertAuth(t, ca, leastPrivilege)
+	certRole := server.EnableCertAuth(t, ca, leastPrivilege(t))
 	for name, auth := range map[string]transit.Auth{
 		"token file":      root(t, server),
-		"AppRole":         appRole(t, server, leastPrivilege),
+		"AppRole":         appRole(t, server, leastPrivilege(t)),
 		"Kubernetes":      {Kubernetes: &transit.Kubernetes{Role: role, JWTFile: jwtFile}},
 		"TLS certificate": {TLSCert: &transit.TLSCert{CertFile: certFile, KeyFile: keyFile, Role: certRole}},
 		"any role":        {TLSCert: &transit.TLSCert{CertFile: certFile, KeyFile: keyFile}},
@@ -54,11 +48,11 @@ func TestLoginMount(t *testing.T) {
 // roleAt makes an AppRole with the right to use the KEK and these options.
 func roleAt(t *testing.T, server *transittest.Server, mount string, options map[string]any) transit.Auth {
 	t.Helper()
-	if err := server.Client(t).Sys().PutPolicyWithContext(t.Context(), "least", leastPrivilege); err != nil {
+	if err := server.Client(t).Sys().PutPolicyWithContext(t.Context(), "least", leastPrivilege(t)); err != nil {
 		t.Fatal(err)
 	}
 	role := "auth/" + mount + "/role/r"
-	options["token_policies"] = "least"
+	options["token_policies"], options["token_no_default_policy"] = "least", true
 	write(t, server, role, options)
 	id, err := server.Client(t).Logical().ReadWithContext(t.Context(), role+"/role-id")
 	if err != nil {
@@ -72,10 +66,10 @@ func roleAt(t *testing.T, server *transittest.Server, mount string, options map[
 
 func TestRefusedLogins(t *testing.T) {
 	server := startWithKey(t)
-	role, _ := server.EnableKubernetesAuth(t, leastPrivilege)
+	role, _ := server.EnableKubernetesAuth(t, leastPrivilege(t))
 	certFile, keyFile, _ := clientCertificate(t)
 	_, _, otherCA := clientCertificate(t)
-	certRole := server.EnableCertAuth(t, otherCA, leastPrivilege)
+	certRole := server.EnableCertAuth(t, otherCA, leastPrivilege(t))
 	for name, auth := range map[string]transit.Auth{
 		"token file":      {TokenFile: writeFile(t, "hvs.no-such-token")},
 		"Kubernetes":      {Kubernetes: &transit.Kubernetes{Role: role, JWTFile: writeFile(t, "e30.e30.e30")}},
@@ -102,7 +96,7 @@ func TestRefusedLogins(t *testing.T) {
 // A token that is revoked costs one login for all who use it, and no failed call.
 func TestRevokedTokenIsReplacedOnce(t *testing.T) {
 	server := startWithKey(t)
-	kek := open(t, server, appRole(t, server, leastPrivilege))
+	kek := open(t, server, appRole(t, server, leastPrivilege(t)))
 	roundTrip(t, kek)
 	for round := range 3 {
 		revoke(t, server, "approle")
@@ -192,9 +186,14 @@ func TestTokenFileWithAnotherToken(t *testing.T) {
 }
 
 // A token that may not even look at itself is used all the same.
-func TestTokenWithoutTheDefaultPolicy(t *testing.T) {
+func TestTokenThatMayNotLookAtItself(t *testing.T) {
+	const onlyTheKey = `
+path "transit/keys/kek"    { capabilities = ["read"] }
+path "transit/encrypt/kek" { capabilities = ["update"] }
+path "transit/decrypt/kek" { capabilities = ["update"] }
+`
 	server := startWithKey(t)
-	if err := server.Client(t).Sys().PutPolicyWithContext(t.Context(), "least", leastPrivilege); err != nil {
+	if err := server.Client(t).Sys().PutPolicyWithContext(t.Context(), "least", onlyTheKey); err != nil {
 		t.Fatal(err)
 	}
 	token, err := server.Client(t).Auth().Token().CreateWithContext(t.Context(), &vaultapi.TokenCreateRequest{
@@ -244,7 +243,7 @@ func TestClientCertificateIsReadAnew(t *testing.T) {
 	server := startWithKey(t)
 	oldCert, oldKey, oldCA := clientCertificate(t)
 	newCert, newKey, newCA := clientCertificate(t)
-	role := server.EnableCertAuth(t, append(oldCA, newCA...), leastPrivilege)
+	role := server.EnableCertAuth(t, append(oldCA, newCA...), leastPrivilege(t))
 	files := transit.TLSCert{CertFile: writeFile(t, readText(t, oldCert)), KeyFile: writeFile(t, readText(t, oldKey)), Role: role}
 	kek := open(t, server, transit.Auth{TLSCert: &files})
 	roundTrip(t, kek)
@@ -263,25 +262,13 @@ func TestClientCertificateIsReadAnew(t *testing.T) {
 // clientCertificate makes a CA and a certificate of it.
 func clientCertificate(t *testing.T) (certFile, keyFile string, caPEM []byte) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ca, err := devca.Create(t.TempDir(), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "cardvault"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-		BasicConstraintsValid: true, IsCA: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	pair, err := ca.Client("spiffe://test/cardvault")
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	return writeFile(t, string(certPEM)), writeFile(t, string(keyPEM)), certPEM
+	return writeFile(t, string(pair.Cert)), writeFile(t, string(pair.Key.Reveal())), ca.Cert()
 }

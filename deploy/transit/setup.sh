@@ -2,6 +2,7 @@
 # Makes the key-encryption key that cardvault asks for, in HashiCorp Vault or
 # OpenBao, with its least-privilege policy and an AppRole. Run it once, as someone
 # who may: VAULT_ADDR and VAULT_TOKEN are set, and `vault` (or VAULT=bao) is there.
+# With CIDRS, such as 10.1.2.0/28,10.1.3.7/32, the AppRole works from there alone.
 set -eu
 
 vault=${VAULT:-vault}
@@ -19,8 +20,11 @@ here=$(dirname "$0")
 sed "s#\"transit/#\"$mount/#; s#/cardvault\"#/$key\"#" "$here/policy.hcl" | "$vault" policy write cardvault -
 
 "$vault" auth list -format=json | grep -q '"approle/"' || "$vault" auth enable approle
-"$vault" write auth/approle/role/cardvault token_policies=cardvault token_period=1h \
-  secret_id_bound_cidrs="${CIDRS:-}" token_bound_cidrs="${CIDRS:-}"
+set -- token_policies=cardvault token_no_default_policy=true token_period=1h
+if [ -n "${CIDRS:-}" ]; then
+  set -- "$@" secret_id_bound_cidrs="$CIDRS" token_bound_cidrs="$CIDRS"
+fi
+"$vault" write auth/approle/role/cardvault "$@"
 
 "$vault" read -field=role_id auth/approle/role/cardvault/role-id
 echo "now write a secret id to the file of transit.auth.approle.secret_id_file:" >&2

@@ -8,13 +8,13 @@ import (
 	vaultapi "github.com/hashicorp/vault/api"
 )
 
-// EnableAppRole makes a role with the given policy at auth/approle, and returns what it logs in with.
+// EnableAppRole makes a role with the given policy alone at auth/approle, and returns what it logs in with.
 func (s *Server) EnableAppRole(t testing.TB, policyHCL string) (roleID, secretID string) {
 	t.Helper()
 	s.enableAuth(t, "approle")
 	policy := s.policy(t, policyHCL)
 	role := "auth/approle/role/" + policy
-	s.write(t, role, map[string]any{"token_policies": policy})
+	s.write(t, role, map[string]any{"token_policies": policy, "token_no_default_policy": true})
 	id, err := s.Client(t).Logical().ReadWithContext(t.Context(), role+"/role-id")
 	if err != nil {
 		t.Fatalf("read role id: %v", err)
@@ -22,14 +22,14 @@ func (s *Server) EnableAppRole(t testing.TB, policyHCL string) (roleID, secretID
 	return field(t, id, "role_id"), field(t, s.write(t, role+"/secret-id", nil), "secret_id")
 }
 
-// EnableCertAuth lets every client certificate that chains to the CA log in at auth/cert with the given policy. It
+// EnableCertAuth lets every client certificate that chains to the CA log in at auth/cert with the given policy alone. It
 // returns the name of the role.
 func (s *Server) EnableCertAuth(t testing.TB, caPEM []byte, policyHCL string) (role string) {
 	t.Helper()
 	s.enableAuth(t, "cert")
 	policy := s.policy(t, policyHCL)
 	s.write(t, "auth/cert/certs/"+policy, map[string]any{
-		"certificate": string(caPEM), "token_policies": policy,
+		"certificate": string(caPEM), "token_policies": policy, "token_no_default_policy": true,
 	})
 	return policy
 }

@@ -41,10 +41,10 @@ func TestAuthMethodsLogIn(t *testing.T) {
 
 	t.Run("cert", func(t *testing.T) {
 		ours, theirs := newAuthority(t), newAuthority(t)
-		role := server.EnableCertAuth(t, ours.pem, encryptOnly)
-		client := certificateClient(t, server, theirs.issue(t, "spiffe://test/cardvault"))
+		role := server.EnableCertAuth(t, ours.Cert(), encryptOnly)
+		client := certificateClient(t, server, theirs)
 		refused(t, certLogin(t, client, role), http.StatusBadRequest)
-		client = certificateClient(t, server, ours.issue(t, "spiffe://test/cardvault"))
+		client = certificateClient(t, server, ours)
 		if err := certLogin(t, client, role); err != nil {
 			t.Fatal(err)
 		}

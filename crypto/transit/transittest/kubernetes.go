@@ -10,7 +10,7 @@ import (
 
 const serviceAccountNamespace = "cardvault-test"
 
-// EnableKubernetesAuth makes a role with the given policy at auth/kubernetes, bound to a service account of its own. It
+// EnableKubernetesAuth makes a role with the given policy alone at auth/kubernetes, bound to a service account of its own. It
 // returns the name of the role and the file that holds the account's token, as a pod would find it. The cluster is a
 // TokenReview endpoint in the test process, which knows the tokens issued here and no other.
 func (s *Server) EnableKubernetesAuth(t testing.TB, policyHCL string) (role, jwtFile string) {
@@ -24,6 +24,7 @@ func (s *Server) EnableKubernetesAuth(t testing.TB, policyHCL string) (role, jwt
 		"bound_service_account_names":      policy,
 		"bound_service_account_namespaces": serviceAccountNamespace,
 		"token_policies":                   policy,
+		"token_no_default_policy":          true,
 	})
 	jwtFile = filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(jwtFile, []byte(s.kubernetes.issue(t, policy)), 0o600); err != nil {
