@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+)
+
+// TestSIGTERMLetsCallsFinish stops a server while a call waits for the database. The call is answered, new ones are
+// not taken, and the server ends well.
+func TestSIGTERMLetsCallsFinish(t *testing.T) {
+	t.Parallel()
+	s := newMigratedSite(t)
+	r := s.serve(t)
+	release, answered := r.callThatWaits(t)
+	r.signal(t, syscall.SIGTERM)
+	r.awaitLog(t, `"msg":"stopping"`, 1)
+	eventually(t, "nobody new is let in", func() error {
+		if conn, err := r.greet(t, s.tls(t, "payments")); err == nil {
+			_ = conn.Close()
+			return errors.New("it still listens")
+		}
+		return nil
+	})
+	select {
+	case err := <-answered:
+		t.Fatalf("the call was answered before it could be recorded: %v", err)
+	case <-r.exited:
+		t.Fatal("the server ended with a call under way")
+	default:
+	}
+	release()
+	if err := <-answered; err != nil {
+		t.Errorf("the call under way: %v", err)
+	}
+	if code := r.ended(t); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if n := s.count(t, "SELECT count(*) FROM cards"); n != 2 {
+		t.Errorf("%d cards, want 2", n)
+	}
+	for _, entries := range s.chains(t) {
+		if last := entries[len(entries)-1]; last.Action != "StopReplica" {
+			t.Errorf("the chain ends with %s", last.Action)
+		}
+	}
+}
+
+// TestSIGTERMWaitsNoLongerThanItMay stops a server whose database never answers: it ends all the same, says that it cut
+// calls off, and what it cut off is whole or not there at all.
+func TestSIGTERMWaitsNoLongerThanItMay(t *testing.T) {
+	t.Parallel()
+	s := newMigratedSite(t)
+	r := s.serve(t, drainFor("1s"))
+	release, answered := r.callThatWaits(t)
+	r.signal(t, syscall.SIGTERM)
+	if err := <-answered; err == nil {
+		t.Error("the call was answered before it could be recorded")
+	}
+	if code := r.ended(t); code != exitFailed {
+		t.Errorf("exit code %d, want %d", code, exitFailed)
+	}
+	r.awaitLog(t, "calls under way were cut off", 1)
+	release()
+	s.chains(t)
+}
+
+// callThatWaits has a call wait for its commit, which release lets go on. answered has its outcome.
+func (r *replica) callThatWaits(t testing.TB) (release func(), answered chan error) {
+	t.Helper()
+	r.as(t, "security").createRange(t, "debit", "90000000")
+	issuer := r.as(t, "issuer")
+	issuer.issue(t, "debit")
+
+	release = r.site.holdCommits(t)
+	answered = make(chan error, 1)
+	go func() {
+		_, err := issuer.tryIssue(t, "debit")
+		answered <- err
+	}()
+	r.site.awaitWaiting(t)
+	return release, answered
+}
+
+// holdCommits keeps every commit waiting until release is called.
+func (s *site) holdCommits(t testing.TB) (release func()) {
+	t.Helper()
+	holder := connect(t, s.admin)
+	if _, err := holder.Exec(t.Context(), "BEGIN; LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if _, err := holder.Exec(t.Context(), "ROLLBACK"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// awaitWaiting returns once the server waits for a lock.
+func (s *site) awaitWaiting(t testing.TB) {
+	t.Helper()
+	eventually(t, "a commit waits", func() error {
+		n := s.count(t, `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND usename = 'cardvault_app' AND wait_event_type = 'Lock'`)
+		if n == 0 {
+			return errors.New("none")
+		}
+		return nil
+	})
+}

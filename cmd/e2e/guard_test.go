@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// guard is a shell that knows the ids of the processes which stories have started. Its standard input ends when the
+// test process does, however that ends, and then it kills those that are left.
+var guard watchdog
+
+type watchdog struct {
+	once  sync.Once
+	mu    sync.Mutex
+	stdin io.WriteCloser
+	err   error
+}
+
+const guardScript = `live=
+while read -r op pid; do
+	rest=
+	for p in $live; do [ "$p" = "$pid" ] || rest="$rest $p"; done
+	live=$rest
+	[ "$op" = stop ] || live="$live $pid"
+done
+[ -z "$live" ] || kill -9 $live`
+
+func (w *watchdog) start() {
+	cmd := exec.Command("/bin/sh", "-c", guardScript)
+	// A session of its own: an interrupt at the terminal leaves it to its work.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if w.stdin, w.err = cmd.StdinPipe(); w.err == nil {
+		w.err = cmd.Start()
+	}
+}
+
+func (w *watchdog) tell(t testing.TB, op string, pid int) {
+	t.Helper()
+	w.once.Do(w.start)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		_, w.err = fmt.Fprintln(w.stdin, op, pid)
+	}
+	if w.err != nil {
+		t.Errorf("guard of processes: %v", w.err)
+	}
+}
