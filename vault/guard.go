@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 
 	"github.com/cardvault/cardvault/vault/access"
 	"github.com/cardvault/cardvault/vault/audit"
@@ -104,8 +103,8 @@ func (v *Vault) checkBatch(ctx context.Context, c Caller, a access.Action, n int
 
 // storeError turns a store's error into what a caller is told.
 func (v *Vault) storeError(ctx context.Context, err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
+	if ctx.Err() != nil {
+		return ctx.Err() // the caller gave up; the store may be well
 	}
 	v.alarms.raise(ctx, "read failed", err)
 	return ErrStoreUnavailable

@@ -35,6 +35,7 @@ type journal struct {
 	closing chan struct{}
 	closed  chan struct{}
 	once    sync.Once
+	end     error // of the commit of the last entry; to be read once closed
 
 	// What follows belongs to run alone.
 
@@ -75,7 +76,7 @@ func (j *journal) commit(ctx context.Context, changes ...*change) error {
 	case j.queue <- s:
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-j.closed:
+	case <-j.closing:
 		return ErrStoreUnavailable
 	}
 	select {
@@ -84,14 +85,25 @@ func (j *journal) commit(ctx context.Context, changes ...*change) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-j.closed:
-		return ErrStoreUnavailable
+		select {
+		case err := <-s.done:
+			return err
+		default: // it came too late
+			return ErrStoreUnavailable
+		}
 	}
 }
 
-// close lets what is queued be committed and ends run.
-func (j *journal) close() {
+// close lets what is queued be committed, and the end of the chain after it, and ends
+// run. It returns the error of that last commit, or of ctx where that ends first.
+func (j *journal) close(ctx context.Context) error {
 	j.once.Do(func() { close(j.closing) })
-	<-j.closed
+	select {
+	case <-j.closed:
+		return j.end
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (j *journal) run() {
@@ -101,12 +113,23 @@ func (j *journal) run() {
 		case first := <-j.queue:
 			j.write(j.drain(first))
 		case <-j.closing:
-			select {
-			case first := <-j.queue:
-				j.write(j.drain(first))
-			default:
-				return
-			}
+			j.finish()
+			return
+		}
+	}
+}
+
+// finish commits what is queued, and then the last entry of the chain.
+func (j *journal) finish() {
+	for {
+		select {
+		case first := <-j.queue:
+			j.write(j.drain(first))
+		default:
+			last := &submission{changes: []*change{serverChange(actionStop)}, done: make(chan error, 1)}
+			j.write([]*submission{last})
+			j.end = <-last.done
+			return
 		}
 	}
 }

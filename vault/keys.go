@@ -148,6 +148,9 @@ func (v *Vault) keyError(ctx context.Context, err error) error {
 	case errors.Is(err, keyring.ErrUnavailable), errors.Is(err, keyring.ErrClosed), errors.Is(err, context.DeadlineExceeded):
 		return ErrKeysUnavailable
 	case errors.Is(err, context.Canceled):
+		if ctx.Err() == nil { // it was the ring that was closed
+			return ErrKeysUnavailable
+		}
 		return err
 	case errors.Is(err, ErrStoreUnavailable):
 		return v.storeError(ctx, err)

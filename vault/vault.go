@@ -116,13 +116,11 @@ func (v *Vault) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Close records the end of the replica's chain, after everything that was under
-// way, and forgets the keys. No call may begin after it.
+// Close forgets the keys and records the end of the replica's chain, after
+// everything that was under way. What comes later is refused.
 func (v *Vault) Close(ctx context.Context) error {
 	v.keys.Close() // first: it may be making a key, which the journal records
-	err := v.journal.commit(ctx, serverChange(actionStop))
-	v.journal.close()
-	return err
+	return v.journal.close(ctx)
 }
 
 // Actions of the server itself; policy knows nothing of them.
