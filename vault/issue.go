@@ -102,17 +102,17 @@ func (v *Vault) planIssue(c *change, from *issuer, req IssueRequest) error {
 	if err := c.repeatable(req.RequestID, from.grant, now, []byte(req.BINRange), req.Expiry.bytes(), req.Token.bytes()); err != nil {
 		return err
 	}
-	expiry := ExpiryIn(now, int(from.row.ValidityMonths))
-	if req.Expiry != nil {
-		var err error
-		if expiry, err = req.Expiry.expiry(now); err != nil {
-			return err
-		}
-	}
 	if err := req.Token.check("token"); err != nil {
 		return err
 	}
+	expiry := ExpiryIn(now, int(from.row.ValidityMonths))
 	c.unless = from.row.closed()
+	if req.Expiry != nil {
+		var err error
+		if expiry, err = req.Expiry.expiry(now); err != nil {
+			c.unless, _ = asRefusal(err) // a repetition was in time when it was first asked for
+		}
+	}
 	m := mint{
 		from: from, card: CardRow{ID: uuid.New(), Expiry: expiry, Created: now}, options: req.Token, now: now,
 		made: map[int64]minted{},

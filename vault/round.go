@@ -63,6 +63,11 @@ func (r *round) applyTenant(ctx context.Context, tx Tx, changes []*change) error
 	if err != nil {
 		return err
 	}
+	for _, c := range changes {
+		if c.open() {
+			c.out.refused = c.unless
+		}
+	}
 	for _, step := range []func(context.Context, Tx, []*change) error{
 		r.useTokens, r.issue, tokenizeCards, insertTokens, applyEach,
 	} {
@@ -83,30 +88,32 @@ func (r *round) applyTenant(ctx context.Context, tx Tx, changes []*change) error
 // a replay. One that stands twice in these changes is done once: it returns the
 // later ones with the first.
 func claim(ctx context.Context, tx Tx, changes []*change) (map[*change]*change, error) {
-	first, repeats := map[uuid.UUID]*change{}, map[*change]*change{}
+	asking := map[uuid.UUID][]*change{}
 	var rows []RequestRow
 	for _, c := range changes {
 		if c.request == nil || !c.open() {
 			continue
 		}
-		if earlier, ok := first[c.request.ID]; ok {
-			repeats[c] = earlier
-			c.out.refused = ErrRequestIDReused // until repeat says better
-			continue
+		if len(asking[c.request.ID]) == 0 {
+			rows = append(rows, *c.request)
 		}
-		first[c.request.ID] = c
-		rows = append(rows, *c.request)
+		asking[c.request.ID] = append(asking[c.request.ID], c)
 	}
 	taken, err := tx.ClaimRequests(ctx, tenantOf(changes), rows)
 	if err != nil {
 		return nil, err
 	}
 	for _, row := range taken {
-		first[row.ID].replay(row)
+		for _, c := range asking[row.ID] {
+			c.replay(row)
+		}
+		delete(asking, row.ID)
 	}
-	for _, c := range changes {
-		if c.open() && c.unless != nil {
-			c.out.refused = c.unless
+	repeats := map[*change]*change{}
+	for _, same := range asking {
+		for _, c := range same[1:] {
+			repeats[c] = same[0]
+			c.out.refused = ErrRequestIDReused // until repeat says better
 		}
 	}
 	return repeats, nil
