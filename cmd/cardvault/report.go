@@ -98,6 +98,7 @@ var nextSteps = map[string]string{
 	"BIN_RANGE_STOPPED":      "find the cause in the server's log before cardvault bin resume ID",
 	"BIN_RANGE_ACTIVE":       "nothing needs to be done",
 	"BIN_RANGE_CHANGED":      "look at the range, then try again",
+	"BIN_RANGE_CROWDED":      "try again; if it lasts, issue from another range",
 	"BIN_RANGE_EXHAUSTED":    "issue from another range",
 
 	"KEYS_UNAVAILABLE":  "try again; if it lasts, the operators check transit",
