@@ -81,7 +81,8 @@ func (v *Vault) GetBINRange(ctx context.Context, c Caller, id string) (BINRange,
 	return row.binRange(v.now()), receipt, err
 }
 
-// PauseBINRange stops issuing from an active range.
+// PauseBINRange stops issuing from an active range, for calls that begin after its
+// commit, on any replica.
 func (v *Vault) PauseBINRange(ctx context.Context, c Caller, requestID, id string) (BINRange, Receipt, error) {
 	return v.moveRange(ctx, c, access.PauseBinRange, requestID, id, RangePaused)
 }

@@ -20,10 +20,12 @@ type slowStore struct {
 	leave   chan struct{}
 }
 
-func (s *slowStore) hold() {
+// hold makes the next commit close entered and wait until leave is closed.
+func (s *slowStore) hold() (entered <-chan struct{}, leave chan<- struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.entered, s.leave = make(chan struct{}), make(chan struct{})
+	return s.entered, s.leave
 }
 
 func (s *slowStore) Commit(ctx context.Context, fn commitFunc) error {
@@ -47,8 +49,7 @@ func TestChainEndsWithTheStop(t *testing.T) {
 		v := s.replica(t, store)
 		createRange(t, v, spec("demo", "99990000001"))
 		issue(t, v, 1) // now there are keys
-		store.hold()
-		entered, leave := store.entered, store.leave
+		entered, leave := store.hold()
 		var calls sync.WaitGroup
 		var done sync.Map
 		call := func() {

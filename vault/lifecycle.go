@@ -8,8 +8,9 @@ import (
 	"github.com/cardvault/cardvault/vault/access"
 )
 
-// SuspendCard stops an active card: from its commit on no replica gives its PAN to
-// anyone, until it is resumed.
+// SuspendCard stops an active card: no call that begins after its commit gives its
+// PAN to anyone, on any replica, until it is resumed. One that had read the card
+// before may still answer.
 func (v *Vault) SuspendCard(ctx context.Context, c Caller, requestID, id string) (Card, Receipt, error) {
 	return v.changeCard(ctx, c, access.SuspendCard, requestID, id, func(row *CardRow) error {
 		return row.move(CardActive, CardSuspended)
