@@ -93,7 +93,8 @@ func (g *gate) admit(s *session) error {
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (g *gate) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	conn, info, err := g.TransportCredentials.ServerHandshake(raw)
+	patient := &lingering{Conn: raw}
+	conn, info, err := g.TransportCredentials.ServerHandshake(patient)
 	if err != nil {
 		g.refusals.record(raw.RemoteAddr(), err)
 		return nil, nil, err
@@ -103,6 +104,7 @@ func (g *gate) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, er
 		g.refusals.record(raw.RemoteAddr(), err)
 		return nil, nil, errors.Join(err, conn.Close())
 	}
+	patient.admitted.Store(true)
 	return &sessionConn{conn, g, s}, s, nil
 }
 
