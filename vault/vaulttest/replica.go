@@ -183,7 +183,7 @@ func newID() tokenizer.ID { return tokenizer.ID(uuid.New()) }
 func newRange(name, prefix string) vault.BINRangeRow {
 	return vault.BINRangeRow{
 		Name: name, Key: uuid.New(), Prefix: prefix, Length: int16(len(prefix)) + 7, First: 0, Last: 999_999,
-		ValidityMonths: 36, State: vault.RangeActive, Created: start(),
+		ValidityMonths: 36, State: vault.RangeActive, Tag: 0x5eed, Created: start(),
 	}
 }
 
