@@ -77,11 +77,11 @@ func (c *checker) literal(line int, uid types.EntityUID) {
 			c.mistake(line, "unrecognized view `%s`", uid)
 		}
 	case tenantType:
-		if !isName(id) {
+		if !IsName(id) {
 			c.mistake(line, "`%s`: want the name of a tenant", uid)
 		}
 	case principalType:
-		if tenant, name, _ := strings.Cut(id, "/"); !isName(tenant) || !isName(name) {
+		if tenant, name, _ := strings.Cut(id, "/"); !IsName(tenant) || !IsName(name) {
 			c.mistake(line, "`%s`: want <tenant>/<name>", uid)
 		}
 	}

@@ -54,7 +54,7 @@ func (p *Policy) remember(r Request, d Decision) {
 // and false where something is missing or cannot be.
 func (p *Policy) relevant(r Request) (Request, bool) {
 	attributes, known := p.contexts[r.Action]
-	if !known || !isName(r.Tenant) || !isName(r.Principal) {
+	if !known || !IsName(r.Tenant) || !IsName(r.Principal) {
 		return Request{}, false
 	}
 	out := Request{Tenant: r.Tenant, Principal: r.Principal, Action: r.Action}

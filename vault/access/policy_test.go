@@ -66,6 +66,8 @@ func TestParseRefuses(t *testing.T) {
 		"principal, parts":    {`@id("a") forbid (principal == Principal::"a/b/c", action, resource);`, "p.cedar:1: `Principal::\"a/b/c\"`: want <tenant>/<name>"},
 		"principal, SPIFFE":   {detokenize + `principal == Principal::"spiffe://a/tenant/b/c" };`, "p.cedar:1: `Principal::\"spiffe://a/tenant/b/c\"`: want <tenant>/<name>"},
 		"tenant, shape":       {`@id("a") forbid (principal in Tenant::"a/b", action, resource);`, "p.cedar:1: `Tenant::\"a/b\"`: want the name of a tenant"},
+		"tenant, case":        {`@id("a") forbid (principal in Tenant::"Acme", action, resource);`, "p.cedar:1: `Tenant::\"Acme\"`: want the name of a tenant"},
+		"principal, case":     {`@id("a") forbid (principal == Principal::"acme/Payments", action, resource);`, "p.cedar:1: `Principal::\"acme/Payments\"`: want <tenant>/<name>"},
 		"tenant, resource":    {`@id("a") forbid (principal, action, resource == Tenant::"");`, "p.cedar:1: `Tenant::\"\"`: want the name of a tenant"},
 		"tenant, is in":       {`@id("a") forbid (principal is Principal in Tenant::"a b", action, resource);`, "p.cedar:1: `Tenant::\"a b\"`: want the name of a tenant"},
 		"tenant in condition": {detokenize + `principal in [Tenant::"ok", Tenant::"*"] };`, "p.cedar:1: `Tenant::\"*\"`: want the name of a tenant"},

@@ -31,20 +31,3 @@ func (r *Request) attribute(name types.String) *string {
 		return nil
 	}
 }
-
-// isName reports whether text can be a tenant or a principal: one segment of a
-// SPIFFE id's path (SPIFFE-ID §2.2). Without a slash in either, two principals
-// never share the one name that policy knows them by.
-func isName(text string) bool {
-	if text == "" || text == "." || text == ".." || len(text) > maxName {
-		return false
-	}
-	for i := range len(text) {
-		c := text[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !letter && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_' {
-			return false
-		}
-	}
-	return true
-}

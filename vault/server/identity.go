@@ -9,6 +9,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
 	"github.com/cardvault/cardvault/vault"
+	"github.com/cardvault/cardvault/vault/access"
 )
 
 // Why a certificate that a trusted authority signed still names no caller.
@@ -54,27 +55,8 @@ func identify(leaf *x509.Certificate, domain spiffeid.TrustDomain) (vault.Caller
 func parsePath(path string) (tenant, name string, err error) {
 	rest, ok := strings.CutPrefix(path, "/tenant/")
 	tenant, name, two := strings.Cut(rest, "/")
-	if !ok || !two || !isLabel(tenant) || !isLabel(name) {
+	if !ok || !two || !access.IsName(tenant) || !access.IsName(name) {
 		return "", "", errPath
 	}
 	return tenant, name, nil
-}
-
-// maxDigits of a label, as of every name that callers choose.
-const maxDigits = 8
-
-// isLabel reports whether s can be the name of a tenant or principal. A name that
-// needs no escaping in a policy, a log or a row reads the same in all of them. One
-// with the digits of a PAN would carry it into all of them in clear (P4).
-func isLabel(s string) bool {
-	numerals := 0
-	for _, c := range []byte(s) {
-		switch {
-		case c >= '0' && c <= '9':
-			numerals++
-		case (c < 'a' || c > 'z') && c != '-':
-			return false
-		}
-	}
-	return len(s) >= 1 && len(s) <= 63 && numerals <= maxDigits
 }
