@@ -49,7 +49,7 @@ func TestTokensOfNobodyAnswerAlike(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := issue(t, v, 1)[0].Token
-	s.clock.advance(2 * time.Minute)
+	s.clock.Advance(2 * time.Minute)
 
 	foreigner := callerOf("other", "payments")
 	for name, ask := range map[string]struct {

@@ -92,7 +92,7 @@ var (
 	// ErrTokenNotFound answers unknown, foreign, deleted and expired tokens alike (P6).
 	ErrTokenNotFound  = &Error{Kind: NotFound, Reason: "TOKEN_NOT_FOUND", Message: "no such token"}
 	ErrTokenUsed      = &Error{Kind: Precondition, Reason: "TOKEN_USED", Message: "the single-use token was used"}
-	ErrTokenMalformed = &Error{Kind: Invalid, Reason: "TOKEN_MALFORMED", Message: "not a token of this vault; copy it whole"}
+	ErrTokenMalformed = &Error{Kind: Invalid, Reason: "TOKEN_MALFORMED", Message: "not a token of this vault"}
 	ErrTokenOptions   = &Error{Kind: Invalid, Reason: "TOKEN_OPTIONS", Message: "want a known format, a ttl of 1 second to 10 years, at most 16 principals, and keep_last_four with DIGITS alone"}
 
 	ErrBINRangeID        = &Error{Kind: Invalid, Reason: "BIN_RANGE_ID_MALFORMED", Message: "want a lower-case letter, then lower-case letters, digits and hyphens, 3 to 63, at most 8 digits"}

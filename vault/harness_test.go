@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/access"
 	"github.com/cardvault/cardvault/vault/sqlite"
+	"github.com/cardvault/cardvault/vault/vaulttest"
 )
 
 // foreignPAN is published for testing by card networks and belongs to nobody.
@@ -27,8 +27,8 @@ type site struct {
 	path  string
 	store vault.Store
 	kek   keyring.KEK
-	clock *clock
-	log   *syncBuffer
+	clock *vaulttest.Clock
+	log   *vaulttest.LogBuffer
 }
 
 func newSite(t *testing.T) *site {
@@ -48,7 +48,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &site{path: path, store: store, kek: kek, clock: &clock{now: time.Now()}, log: &syncBuffer{}}
+	return &site{path: path, store: store, kek: kek, clock: vaulttest.NewClock(time.Now()), log: &vaulttest.LogBuffer{}}
 }
 
 // replica starts a Vault on the site's store, or on a store that wraps it.
@@ -76,42 +76,6 @@ func newVault(t *testing.T) (*vault.Vault, *site) {
 	v := s.replica(t, s.store)
 	createRange(t, v, spec("demo", "99990000001"))
 	return v, s
-}
-
-// clock can be moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf []byte
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.buf = append(b.buf, p...)
-	return len(p), nil
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return string(b.buf)
 }
 
 // caller is a principal of the demo tenant.

@@ -32,7 +32,8 @@ type BINRange struct {
 	Capacity int64
 	// Issued counts the numbers that were used, Live the active and suspended cards.
 	Issued, Live int64
-	// DaysToExhaustion at the mean rate since creation; negative before the first card.
+	// DaysToExhaustion at the mean rate since creation; negative where there is no
+	// telling: before the first card, and in the range's first hour.
 	DaysToExhaustion float64
 	Created          time.Time
 }
@@ -83,8 +84,8 @@ func (r BINRangeRow) binRange(now time.Time) BINRange {
 	for _, i := range r.Reserved {
 		shown.Reserved = append(shown.Reserved, TextInterval{freeDigits(i.First, width), freeDigits(i.Last, width)})
 	}
-	if days := now.Sub(r.Created).Hours() / 24; r.issued() > 0 && days > 0 {
-		shown.DaysToExhaustion = float64(r.capacity()-r.issued()) * days / float64(r.issued())
+	if age := now.Sub(r.Created); r.issued() > 0 && age >= time.Hour {
+		shown.DaysToExhaustion = float64(r.capacity()-r.issued()) * age.Hours() / 24 / float64(r.issued())
 	}
 	return shown
 }

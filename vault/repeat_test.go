@@ -20,7 +20,7 @@ func TestRepeatedAfterTheExpiryStillReturnsTheFirstAnswer(t *testing.T) {
 	if err != nil || first[0].Err != nil {
 		t.Fatal(err, first)
 	}
-	s.clock.advance(32 * 24 * time.Hour)
+	s.clock.Advance(32 * 24 * time.Hour)
 	again, err := v.IssueCards(t.Context(), caller("issuer"), req)
 	if err != nil || again[0].Err != nil || again[0].Token != first[0].Token {
 		t.Fatal(err, again)

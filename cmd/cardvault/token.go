@@ -99,10 +99,13 @@ type tokenFlags struct {
 	ttl          time.Duration
 	singleUse    bool
 	principals   []string
+	// hasTTL: a --ttl of 0 is sent, and refused, instead of meaning none.
+	hasTTL func() bool
 }
 
 func (t *tokenFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	t.hasTTL = func() bool { return flags.Changed("ttl") }
 	flags.StringVar(&t.format, "format", "", "opaque (default) or digits: as many digits as the PAN, never a valid one")
 	flags.BoolVar(&t.keepLastFour, "keep-last-four", false, "with --format digits: end in the PAN's last four")
 	flags.DurationVar(&t.ttl, "ttl", 0, "how long the token works (default: until revoked)")
@@ -112,11 +115,11 @@ func (t *tokenFlags) register(cmd *cobra.Command) {
 
 // message returns the options, nil where there are none: the standing token.
 func (t *tokenFlags) message() (*cardvaultv1.TokenOptions, error) {
-	if t.format == "" && !t.keepLastFour && t.ttl == 0 && !t.singleUse && len(t.principals) == 0 {
+	if t.format == "" && !t.keepLastFour && !t.hasTTL() && !t.singleUse && len(t.principals) == 0 {
 		return nil, nil //nolint:nilnil // absent is a value of its own on the wire
 	}
 	options := &cardvaultv1.TokenOptions{KeepLastFour: t.keepLastFour, SingleUse: t.singleUse, Principals: t.principals}
-	if t.ttl != 0 {
+	if t.hasTTL() {
 		options.Ttl = durationpb.New(t.ttl)
 	}
 	switch t.format {

@@ -108,7 +108,7 @@ type BinRange struct {
 	// issued ÷ capacity, 0–1.
 	Fill float64 `protobuf:"fixed64,12,opt,name=fill,proto3" json:"fill,omitempty"`
 	// Days until the range is full at its mean rate since creation. Absent before
-	// the first card.
+	// the first card and in the range's first hour.
 	DaysToExhaustion *float64 `protobuf:"fixed64,13,opt,name=days_to_exhaustion,json=daysToExhaustion,proto3,oneof" json:"days_to_exhaustion,omitempty"`
 	// live ÷ capacity: how likely a guessed number of the range is a live card.
 	GuessHitRate  float64                `protobuf:"fixed64,14,opt,name=guess_hit_rate,json=guessHitRate,proto3" json:"guess_hit_rate,omitempty"`
