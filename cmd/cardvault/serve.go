@@ -7,8 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"github.com/cardvault/cardvault/crypto/keyring"
@@ -165,10 +168,33 @@ func newLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
-// storeError tells a schema that needs work from a database that is out of reach.
+// storeError tells a schema that needs work, and a database that refuses, from one
+// that is out of reach: trying again helps with that alone.
 func storeError(err error) error {
 	if _, ok := errors.AsType[*postgres.SchemaError](err); ok {
 		return &exitError{code: exitFailed, reason: "SCHEMA_VERSION", err: err}
 	}
-	return unavailable(fmt.Errorf("store: %w", err))
+	if outOfReach(err) {
+		return unavailable(fmt.Errorf("store: %w", err))
+	}
+	return &exitError{
+		code: exitFailed, reason: "STORE_REFUSED", err: fmt.Errorf("store: %w", err),
+		next: "see deploy/postgres/roles.sql for who connects as what: migrate as the owner of the tables, serve as cardvault_app",
+	}
+}
+
+// outOfReach reports whether a database gave no answer, or one that says that it
+// cannot work now.
+func outOfReach(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if refused, ok := errors.AsType[*postgres.ServerError](err); ok {
+		// PostgreSQL documentation, appendix A: connection exceptions, insufficient
+		// resources, operator intervention, system errors.
+		return slices.ContainsFunc([]string{"08", "53", "57", "58"}, func(class string) bool { return strings.HasPrefix(refused.Code, class) })
+	}
+	_, network := errors.AsType[net.Error](err)
+	ended := func(target error) bool { return errors.Is(err, target) }
+	return network || slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded, context.Canceled}, ended)
 }

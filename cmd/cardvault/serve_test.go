@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,9 +14,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/cardvault/cardvault/crypto/keyring"
 	"github.com/cardvault/cardvault/crypto/transit"
+	"github.com/cardvault/cardvault/vault/postgres"
 )
 
 func TestWaitForKey(t *testing.T) {
@@ -99,5 +103,31 @@ func TestTransitSettings(t *testing.T) {
 	base.Auth.AppRole.RoleIDFile = filepath.Join(t.TempDir(), "none")
 	if _, err := base.settings(); err == nil || !strings.HasPrefix(err.Error(), "transit.auth.approle.role_id_file: ") {
 		t.Errorf("no role id file: %v", err)
+	}
+}
+
+func TestStoreError(t *testing.T) {
+	for name, c := range map[string]struct {
+		err    error
+		code   exitCode
+		reason string
+	}{
+		"schema":             {&postgres.SchemaError{Found: 9, Known: 1}, exitFailed, "SCHEMA_VERSION"},
+		"no rights":          {fmt.Errorf("migrate: %w", &postgres.ServerError{Code: "42501"}), exitFailed, "STORE_REFUSED"},
+		"no schema to be in": {&postgres.ServerError{Code: "3F000"}, exitFailed, "STORE_REFUSED"},
+		"a setting":          {errors.New("postgres: synchronous_commit is off"), exitFailed, "STORE_REFUSED"},
+		"cannot connect":     {new(pgconn.ConnectError), exitUnavailable, ""},
+		"shutting down":      {fmt.Errorf("lost: %w", &postgres.ServerError{Code: "57P01"}), exitUnavailable, ""},
+		"full":               {&postgres.ServerError{Code: "53300"}, exitUnavailable, ""},
+		"cut":                {fmt.Errorf("lost: %w", io.ErrUnexpectedEOF), exitUnavailable, ""},
+		"refused connection": {&net.OpError{Op: "dial", Err: errors.New("refused")}, exitUnavailable, ""},
+	} {
+		err := storeError(c.err)
+		if got := asExit(err); got.code != c.code || got.reason != c.reason || got.next == "" && c.reason != "SCHEMA_VERSION" {
+			t.Errorf("%s: exit code %d, reason %q, next %q", name, got.code, got.reason, got.next)
+		}
+		if !errors.Is(err, c.err) {
+			t.Errorf("%s: lost the cause: %v", name, err)
+		}
 	}
 }
