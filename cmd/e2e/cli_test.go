@@ -77,14 +77,13 @@ func (a answer) must(t testing.TB, code exitCode) answer {
 }
 
 // says fails the test unless the error's line has all parts.
-func (a answer) says(t testing.TB, parts ...string) answer {
+func (a answer) says(t testing.TB, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if !strings.Contains(a.stderr, part) {
 			t.Errorf("cardvault %s: no %q in its error: %s", a.args, part, a.stderr)
 		}
 	}
-	return a
 }
 
 // field returns a value of the command's JSON by its path, such as card.id.

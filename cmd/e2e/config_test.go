@@ -29,7 +29,6 @@ func (c *settings) set(name, value string) bool {
 
 func listenOn(address string) setting  { return func(_ *site, c *settings) { c.listen = address } }
 func logInBy(auth string) setting      { return func(_ *site, c *settings) { c.auth = auth } }
-func underKey(name string) setting     { return func(_ *site, c *settings) { c.key = name } }
 func keepKeysFor(age string) setting   { return func(_ *site, c *settings) { c.maxAge = age } }
 func drainFor(time string) setting     { return func(_ *site, c *settings) { c.drain = time } }
 func logAt(level string) setting       { return func(_ *site, c *settings) { c.level = level } }

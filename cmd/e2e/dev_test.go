@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"syscall"
@@ -11,46 +10,20 @@ import (
 
 // devServer is a running `cardvault dev`.
 type devServer struct {
+	*process
 	site *site
 	dir  string
-	cmd  *exec.Cmd
-	out  *lines
-	done chan struct{}
-	err  error
 }
 
 // startDev starts `cardvault dev` on a folder and waits until its demonstration is over.
 func startDev(t testing.TB, s *site, dir string) *devServer {
 	t.Helper()
-	d := &devServer{site: s, dir: dir, out: newLines(), done: make(chan struct{})}
-	log := newLines()
-	d.cmd = exec.Command(programs.cardvault(t), "dev", "--dir", dir, "--addr", "127.0.0.1:0") //nolint:noctx // it ends by the signals that the story sends
-	d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = filepath.Dir(dir), d.out, log
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	pid := d.cmd.Process.Pid
-	guard.tell(t, "start", pid)
-	go func() {
-		defer close(d.done)
-		d.err = d.cmd.Wait()
-	}()
-	t.Cleanup(func() {
-		d.end(t, syscall.SIGKILL)
-		guard.tell(t, "stop", pid)
-	})
-	s.ran(output{what: "dev", stdout: d.out.String, stderr: log.String, shows: true})
-	if _, err := d.out.wait("It keeps serving until Ctrl-C", 1, d.done); err != nil {
-		t.Fatal(err, log)
-	}
+	cmd := program(t, programs.cardvault(t), "dev", "--dir", dir, "--addr", "127.0.0.1:0")
+	cmd.Dir = filepath.Dir(dir)
+	d := &devServer{process: start(t, cmd), site: s, dir: dir}
+	s.ran(output{what: "dev", stdout: d.stdout.String, stderr: d.stderr.String, shows: true})
+	d.await(t, d.stdout, "It keeps serving until Ctrl-C", 1)
 	return d
-}
-
-// end sends a signal and waits for the process.
-func (d *devServer) end(t testing.TB, signal os.Signal) {
-	t.Helper()
-	_ = d.cmd.Process.Signal(signal) // an error: it has ended
-	<-d.done
 }
 
 // as runs a client command as a demo principal.
@@ -62,9 +35,9 @@ func (d *devServer) as(t testing.TB, principal, stdin string, args ...string) an
 // shown is the PAN that the demonstration prints, to show what settlement gets.
 func (d *devServer) shown(t testing.TB) string {
 	t.Helper()
-	match := regexp.MustCompile(`gets +(90000000\d{8}), expires`).FindStringSubmatch(d.out.String())
+	match := regexp.MustCompile(`gets +(90000000\d{8}), expires`).FindStringSubmatch(d.stdout.String())
 	if match == nil || !valid(match[1]) {
-		t.Fatalf("the demonstration shows no PAN:\n%s", d.out)
+		t.Fatalf("the demonstration shows no PAN:\n%s", d.stdout)
 	}
 	return match[1]
 }
@@ -84,8 +57,8 @@ func (c *canary) runDev(t *testing.T) {
 		d.as(t, "issuer", mistyped(pan)+"\n", "card", "tokenize", "--expiry", "12/30").must(t, exitFailed)
 		d.as(t, "payments", "", "detokenize", "x"+pan, "--purpose", "settlement", "--view", "full").must(t, exitFailed)
 	}
-	d.end(t, syscall.SIGKILL)
-	newScanner(wellKnown...).clean(t, "what dev prints", []byte(d.out.String()))
+	d.kill(t)
+	newScanner(wellKnown...).clean(t, "what dev prints", []byte(d.stdout.String()))
 	if _, err := os.Stat(filepath.Join(dir, "cards.db-wal")); err != nil {
 		t.Errorf("no journal to search: %v", err)
 	}
@@ -94,8 +67,8 @@ func (c *canary) runDev(t *testing.T) {
 
 	again := startDev(t, c.site, dir)
 	c.saw(again.shown(t))
-	again.end(t, syscall.SIGTERM)
-	if again.err != nil {
-		t.Errorf("dev ended with %v on SIGTERM", again.err)
+	again.signal(t, syscall.SIGTERM)
+	if code := again.code(t); code != exitOK {
+		t.Errorf("dev ended with %d on SIGTERM", code)
 	}
 }

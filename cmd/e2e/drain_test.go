@@ -25,7 +25,7 @@ func TestSIGTERMLetsCallsFinish(t *testing.T) {
 	select {
 	case err := <-answered:
 		t.Fatalf("the call was answered before it could be recorded: %v", err)
-	case <-r.exited:
+	case <-r.ended:
 		t.Fatal("the server ended with a call under way")
 	default:
 	}
@@ -33,7 +33,7 @@ func TestSIGTERMLetsCallsFinish(t *testing.T) {
 	if err := <-answered; err != nil {
 		t.Errorf("the call under way: %v", err)
 	}
-	if code := r.ended(t); code != exitOK {
+	if code := r.code(t); code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
 	if n := s.count(t, "SELECT count(*) FROM cards"); n != 2 {
@@ -57,7 +57,7 @@ func TestSIGTERMWaitsNoLongerThanItMay(t *testing.T) {
 	if err := <-answered; err == nil {
 		t.Error("the call was answered before it could be recorded")
 	}
-	if code := r.ended(t); code != exitFailed {
+	if code := r.code(t); code != exitFailed {
 		t.Errorf("exit code %d, want %d", code, exitFailed)
 	}
 	r.awaitLog(t, "calls under way were cut off", 1)
@@ -70,7 +70,7 @@ func (r *replica) callThatWaits(t testing.TB) (release func(), answered chan err
 	t.Helper()
 	r.as(t, "security").createRange(t, "debit", "90000000")
 	issuer := r.as(t, "issuer")
-	issuer.issue(t, "debit")
+	issuer.issue(t)
 
 	release = r.site.holdCommits(t)
 	answered = make(chan error, 1)

@@ -80,7 +80,7 @@ func (f *fleet) issueAll(ctx context.Context, at int, requests []*cardvaultv1.Is
 			switch {
 			case refusal == nil:
 				tokens[requests[i].GetRequestId()] = result.GetResponse().GetToken()
-			case codes.Code(refusal.GetCode()) == codes.Unavailable: //nolint:gosec // a gRPC code
+			case codes.Code(refusal.GetCode()) == codes.Unavailable:
 				open = append(open, requests[i])
 			default:
 				return tokens, refusal.GetReason()

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os/exec"
@@ -30,7 +31,7 @@ done
 [ -z "$live" ] || kill -9 $live`
 
 func (w *watchdog) start() {
-	cmd := exec.Command("/bin/sh", "-c", guardScript)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", guardScript)
 	// A session of its own: an interrupt at the terminal leaves it to its work.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if w.stdin, w.err = cmd.StdinPipe(); w.err == nil {

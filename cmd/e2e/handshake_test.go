@@ -120,7 +120,7 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 			return nil
 		})
 	}
-	if strings.Contains(r.log.String(), "other.example.com") {
+	if strings.Contains(r.stderr.String(), "other.example.com") {
 		t.Error("the log repeats what a stranger's certificate says")
 	}
 	if n := s.count(t, "SELECT count(*) FROM audit_entries"); n != 1 {

@@ -36,13 +36,9 @@ func TestProcessCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	openTo(t, who, dir)
 	server := startAs(t, who, programs.cardvault(t), "dev", "--addr", "127.0.0.1:0", "--dir", filepath.Join(dir, "dev"))
-	if _, err := server.out.wait("It keeps serving until Ctrl-C", 1, server.done); err != nil {
-		t.Fatal(err)
-	}
+	server.await(t, server.stdout, "It keeps serving until Ctrl-C", 1)
 	defenceless := startAs(t, who, "/bin/sh", "-c", "echo up; read x")
-	if _, err := defenceless.out.wait("up", 1, defenceless.done); err != nil {
-		t.Fatal(err)
-	}
+	defenceless.await(t, defenceless.stdout, "up", 1)
 	for _, file := range []string{"environ", "mem", "maps", "auxv", "fd/0"} {
 		if err := readAs(t, who, defenceless.cmd.Process.Pid, file); err != nil {
 			t.Fatalf("the comparison: /proc/PID/%s: %v", file, err)
@@ -85,38 +81,16 @@ func openTo(t *testing.T, who *syscall.Credential, dir string) {
 	}
 }
 
-// started is a process of the ordinary user.
-type started struct {
-	cmd  *exec.Cmd
-	out  *lines
-	done chan struct{}
-}
-
-func startAs(t *testing.T, who *syscall.Credential, program string, args ...string) *started {
+func startAs(t *testing.T, who *syscall.Credential, path string, args ...string) *process {
 	t.Helper()
-	p := &started{cmd: exec.Command(program, args...), out: newLines(), done: make(chan struct{})}
-	p.cmd.Dir, p.cmd.SysProcAttr = "/", &syscall.SysProcAttr{Credential: who}
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	stdin, err := p.cmd.StdinPipe()
-	if err == nil {
-		err = p.cmd.Start()
-	}
+	cmd := program(t, path, args...)
+	cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Credential: who}
+	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid := p.cmd.Process.Pid
-	guard.tell(t, "start", pid)
-	go func() {
-		defer close(p.done)
-		_ = p.cmd.Wait() // killed
-	}()
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		_ = p.cmd.Process.Kill()
-		<-p.done
-		guard.tell(t, "stop", pid)
-	})
-	return p
+	t.Cleanup(func() { _ = stdin.Close() })
+	return start(t, cmd)
 }
 
 // readAs opens a file of a process as the user does, and reads where it is not empty by nature.
@@ -138,7 +112,7 @@ func TestMetricsPortAnswersNothingElse(t *testing.T) {
 	s := newMigratedSite(t)
 	r := s.serve(t)
 	r.as(t, "security").createRange(t, "debit", "90000000")
-	r.as(t, "payments").mustReveal(t, r.as(t, "issuer").issue(t, "debit").GetToken())
+	r.as(t, "payments").mustReveal(t, r.as(t, "issuer").issue(t).GetToken())
 	for _, path := range []string{
 		"/", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/debug/vars", "/debug/requests",
 		"/config", "/env", "/metrics/", "/healthz",

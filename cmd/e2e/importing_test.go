@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/big"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -81,57 +80,33 @@ func newImport(t testing.TB, s *site, r *replica, folder, text string) *importin
 	return im
 }
 
-// importRun is one run of the command.
-type importRun struct {
-	cmd      *exec.Cmd
-	out, log *lines
-	ended    chan struct{}
-	err      error
-}
-
-func (im *importing) start(t testing.TB) *importRun {
+// start runs the command.
+func (im *importing) start(t testing.TB) *process {
 	t.Helper()
-	run := &importRun{out: newLines(), log: newLines(), ended: make(chan struct{})}
-	run.cmd = exec.CommandContext(t.Context(), programs.cardvault(t),
+	cmd := program(t, programs.cardvault(t),
 		"card", "import", im.input, "--state", im.state, "--tokens", im.tokens, "--report", im.report, "--output", "json")
-	run.cmd.Dir, run.cmd.Env = im.site.dir, im.site.environment(im.r, "issuer")
-	run.cmd.Stdout, run.cmd.Stderr = run.out, run.log
-	if err := run.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	im.site.ran(output{what: "card import", stdout: run.out.String, stderr: run.log.String})
-	go func() {
-		defer close(run.ended)
-		run.err = run.cmd.Wait()
-	}()
+	cmd.Dir, cmd.Env = im.site.dir, im.site.environment(im.r, "issuer")
+	run := start(t, cmd)
+	im.site.ran(output{what: "card import", stdout: run.stdout.String, stderr: run.stderr.String})
 	return run
 }
 
 // finish waits for the command's end.
-func (run *importRun) finish(t testing.TB) answer {
+func (im *importing) finish(t testing.TB, run *process) answer {
 	t.Helper()
-	<-run.ended
-	return answer{args: "card import", code: codeOf(t, run.err), stdout: run.out.String(), stderr: run.log.String()}
-}
-
-// kill ends a run as a crash does.
-func (run *importRun) kill(t testing.TB) {
-	t.Helper()
-	if err := run.cmd.Process.Kill(); err != nil {
-		t.Errorf("the import was over before it was killed: %v", err)
-	}
-	<-run.ended
+	code := run.code(t)
+	return answer{args: "card import", code: code, stdout: run.stdout.String(), stderr: run.stderr.String()}
 }
 
 // await returns when the state says that a line is dealt with.
-func (im *importing) await(t testing.TB, run *importRun, line int64) {
+func (im *importing) await(t testing.TB, run *process, line int64) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for im.through(t) < line {
 		select {
 		case <-run.ended:
-			t.Fatalf("the import ended before line %d: %v\n%s", line, run.err, run.log)
+			t.Fatalf("the import ended before line %d: %v\n%s", line, run.err, run.stderr)
 		case <-tick.C:
 		}
 	}

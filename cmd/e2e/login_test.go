@@ -25,7 +25,7 @@ func TestEveryLoginServes(t *testing.T) {
 		name, prefix string
 		login        func(*testing.T, *site) string
 	}{
-		{"AppRole", "91000000", func(t *testing.T, s *site) string { return s.read(t, "transit-auth") }},
+		{"AppRole", "91000000", loginByAppRole},
 		{"token file", "92000000", loginByTokenFile},
 		{"Kubernetes", "93000000", loginByServiceAccount},
 		{"certificate", "94000000", loginByCertificate},
@@ -34,7 +34,7 @@ func TestEveryLoginServes(t *testing.T) {
 			r := s.serve(t, logInBy(method.login(t, s)))
 			if token == "" {
 				r.as(t, "security").createRange(t, "debit", "90000000")
-				token = r.as(t, "issuer").issue(t, "debit").GetToken()
+				token = r.as(t, "issuer").issue(t).GetToken()
 				pan = r.as(t, "payments").mustReveal(t, token)
 			}
 			if err := r.as(t, "payments").opensTo(t.Context(), token, pan); err != nil {
@@ -45,6 +45,11 @@ func TestEveryLoginServes(t *testing.T) {
 			r.stop(t)
 		})
 	}
+}
+
+func loginByAppRole(t *testing.T, s *site) string {
+	t.Helper()
+	return s.read(t, "transit-auth")
 }
 
 func loginByTokenFile(t *testing.T, s *site) string {

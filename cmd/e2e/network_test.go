@@ -31,7 +31,7 @@ func TestPostgreSQLOverTheNetwork(t *testing.T) {
 
 	r := s.serve(t, reach("localhost", "postgres-password", "ca.pem", ""))
 	r.as(t, "security").createRange(t, "debit", "90000000")
-	r.as(t, "payments").mustReveal(t, r.as(t, "issuer").issue(t, "debit").GetToken())
+	r.as(t, "payments").mustReveal(t, r.as(t, "issuer").issue(t).GetToken())
 	if n := s.encryptedSessions(t); n == 0 {
 		t.Error("no session of the server is encrypted")
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/cardvault/cardvault/crypto/transit/transittest"
 	cardvaultv1 "github.com/cardvault/cardvault/proto/cardvault/v1"
 	"github.com/cardvault/cardvault/vault/vaulttest/pgtest"
 )
@@ -17,10 +18,11 @@ import (
 // then nothing is opened or sealed until transit is back, and then everything is, without a restart (P11).
 func TestTransitOutage(t *testing.T) {
 	t.Parallel()
-	for name, outage := range map[string]struct{ begin, end func(*site, testing.TB) }{
-		"sealed":  {func(s *site, t testing.TB) { s.transit.Seal(t) }, func(s *site, t testing.TB) { s.transit.Unseal(t) }},
-		"stopped": {func(s *site, t testing.TB) { s.transit.Stop(t) }, func(s *site, t testing.TB) { s.transit.Restart(t) }},
-		"paused":  {func(s *site, t testing.TB) { s.transit.Pause(t) }, func(s *site, t testing.TB) { s.transit.Resume(t) }},
+	type act = func(*transittest.Server, testing.TB)
+	for name, outage := range map[string]struct{ begin, end act }{
+		"sealed":  {(*transittest.Server).Seal, (*transittest.Server).Unseal},
+		"stopped": {(*transittest.Server).Stop, (*transittest.Server).Restart},
+		"paused":  {(*transittest.Server).Pause, (*transittest.Server).Resume},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -28,10 +30,10 @@ func TestTransitOutage(t *testing.T) {
 			r := s.serve(t, keepKeysFor("10s"))
 			r.as(t, "security").createRange(t, "debit", "90000000")
 			issuer, payments := r.as(t, "issuer"), r.as(t, "payments")
-			token := issuer.issue(t, "debit").GetToken()
+			token := issuer.issue(t).GetToken()
 			pan := payments.mustReveal(t, token)
 
-			outage.begin(s, t)
+			outage.begin(s.transit, t)
 			if err := payments.opensTo(t.Context(), token, pan); err != nil {
 				t.Error("with keys in memory: ", err)
 			}
@@ -43,7 +45,7 @@ func TestTransitOutage(t *testing.T) {
 			s.cli(t, r, "support", "detokenize", token, "--purpose", "support", "--view", "last-four").
 				must(t, exitUnavailable).says(t, "KEYS_UNAVAILABLE", "the operators check transit")
 
-			outage.end(s, t)
+			outage.end(s.transit, t)
 			eventually(t, "detokenize again", func() error { return payments.opensTo(t.Context(), token, pan) })
 			eventually(t, "issue again", func() error {
 				_, err := issuer.tryIssue(t, "debit")
@@ -83,7 +85,7 @@ func TestTransitDownAtStart(t *testing.T) {
 	}
 	// One that is told to stop while it waits does so.
 	stopped.signal(t, syscall.SIGTERM)
-	if code := stopped.ended(t); code != exitUnavailable {
+	if code := stopped.code(t); code != exitUnavailable {
 		t.Errorf("exit code %d, want %d", code, exitUnavailable)
 	}
 	stopped.awaitLog(t, "stopped before transit answered (INTERRUPTED)", 1)
@@ -91,7 +93,7 @@ func TestTransitDownAtStart(t *testing.T) {
 	s.transit.Restart(t)
 	waiting.serving(t)
 	waiting.as(t, "security").createRange(t, "debit", "90000000")
-	waiting.as(t, "issuer").issue(t, "debit")
+	waiting.as(t, "issuer").issue(t)
 	waiting.stop(t)
 }
 
@@ -107,7 +109,7 @@ func TestPostgreSQLOutage(t *testing.T) {
 	issuer, payments := r.as(t, "issuer"), r.as(t, "payments")
 	pans := map[string]string{}
 	for name, end := range map[string]func(testing.TB){"stopped": cluster.Stop, "crashed": cluster.Kill} {
-		card := issuer.issue(t, "debit")
+		card := issuer.issue(t)
 		pans[card.GetToken()] = payments.mustReveal(t, card.GetToken())
 		request := &cardvaultv1.IssueCardRequest{RequestId: uuid.NewString(), BinRange: "debit"}
 

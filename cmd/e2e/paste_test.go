@@ -73,10 +73,8 @@ func TestWhatDevPrintsCanBePasted(t *testing.T) {
 	t.Parallel()
 	s := &site{dir: t.TempDir(), transcript: &transcript{}}
 	d := startDev(t, s, filepath.Join(t.TempDir(), "dev folder"))
-	if _, err := d.out.wait("and it is in force within", 1, d.done); err != nil {
-		t.Fatal(err)
-	}
-	_, invitation, _ := strings.Cut(d.out.String(), "It keeps serving until Ctrl-C")
+	d.await(t, d.stdout, "and it is in force within", 1)
+	_, invitation, _ := strings.Cut(d.stdout.String(), "It keeps serving until Ctrl-C")
 	pasted := 0
 	for line := range strings.Lines(strings.ReplaceAll(invitation, "\\\n", " ")) {
 		if !strings.HasPrefix(line, "  ") {

@@ -63,8 +63,7 @@ func grpcurl(t testing.TB) string {
 	cmd := exec.CommandContext(t.Context(), "go", "tool", "-modfile="+repository("deploy", "tools", "go.mod"), "-n", "grpcurl")
 	path, err := cmd.Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			t.Fatalf("build grpcurl: %v\n%s", err, exit.Stderr)
 		}
 		t.Fatal(err)

@@ -26,7 +26,7 @@ func TestBadInputIsRefusedWithAReason(t *testing.T) {
 	if _, err := r.as(t, "security").ranges.PauseBinRange(t.Context(), &cardvaultv1.PauseBinRangeRequest{RequestId: uuid.NewString(), Id: "paused"}); err != nil {
 		t.Fatal(err)
 	}
-	token := r.as(t, "issuer").issue(t, "debit").GetToken()
+	token := r.as(t, "issuer").issue(t).GetToken()
 	c := &clumsy{issuer: r.as(t, "issuer"), payments: r.as(t, "payments"), security: r.as(t, "security"), token: token}
 	before := s.count(t, "SELECT count(*) FROM cards") + s.count(t, "SELECT count(*) FROM tokens") + s.count(t, "SELECT count(*) FROM bin_ranges")
 	refusals := map[string]int{}

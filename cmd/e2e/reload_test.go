@@ -13,7 +13,7 @@ import (
 // reload has the server look at its files and waits until it has.
 func (r *replica) reload(t testing.TB) {
 	t.Helper()
-	n := strings.Count(r.log.String(), `"msg":"reloaded"`)
+	n := strings.Count(r.stderr.String(), `"msg":"reloaded"`)
 	r.signal(t, syscall.SIGHUP)
 	r.awaitLog(t, `"msg":"reloaded"`, n+1)
 }
@@ -22,7 +22,7 @@ func (r *replica) reload(t testing.TB) {
 func (r *replica) reloadRefused(t testing.TB, why string) {
 	t.Helper()
 	const refused = "files refused, the last good ones stay in use"
-	n := strings.Count(r.log.String(), refused)
+	n := strings.Count(r.stderr.String(), refused)
 	r.signal(t, syscall.SIGHUP)
 	if line := r.awaitLog(t, refused, n+1); !strings.Contains(line, why) {
 		t.Errorf("refused for another reason than %q: %s", why, line)
@@ -74,7 +74,7 @@ func TestRevokedClientIsCutOff(t *testing.T) {
 	s := newMigratedSite(t)
 	r := s.serve(t)
 	r.as(t, "security").createRange(t, "debit", "90000000")
-	token := r.as(t, "issuer").issue(t, "debit").GetToken()
+	token := r.as(t, "issuer").issue(t).GetToken()
 	stolen := s.certify(t, "stolen", devca.Template{URIs: []string{spiffe(tenant, "payments")}})
 	first := s.read(t, "crl.pem")
 	thief, payments := r.as(t, "stolen"), r.as(t, "payments")
@@ -123,7 +123,7 @@ func TestPolicyChangesWithoutRestart(t *testing.T) {
 	s := newMigratedSite(t)
 	r := s.serve(t)
 	r.as(t, "security").createRange(t, "debit", "90000000")
-	token := r.as(t, "issuer").issue(t, "debit").GetToken()
+	token := r.as(t, "issuer").issue(t).GetToken()
 	support := r.as(t, "support")
 	masked := func() error {
 		_, err := support.cards.DetokenizeCard(t.Context(), &cardvaultv1.DetokenizeCardRequest{

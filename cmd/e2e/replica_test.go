@@ -3,57 +3,30 @@ package e2e
 import (
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"syscall"
 	"testing"
-	"time"
 )
 
-// replica is a running `cardvault serve`.
+// replica is a running `cardvault serve`. Its log is its standard error.
 type replica struct {
-	site *site
-	cmd  *exec.Cmd
-	log  *lines // its standard error
-	out  *lines // its standard output, which stays empty
-	// exited is closed once the process is gone and all that it wrote is here; err is then how it ended.
-	exited chan struct{}
-	err    error
-
+	*process
+	site          *site
 	addr, metrics string
 }
 
 // launch starts a server with a configuration file and does not wait for it.
 func (s *site) launch(t testing.TB, config string, flags ...string) *replica {
 	t.Helper()
-	r := &replica{site: s, log: newLines(), out: newLines(), exited: make(chan struct{})}
-	r.cmd = exec.Command(programs.cardvault(t), append([]string{"serve", "--config", config}, flags...)...) //nolint:noctx // it ends by the signals that the story sends
-	r.cmd.Dir, r.cmd.Env = s.dir, append(os.Environ(), "TMPDIR="+s.dir)
-	r.cmd.Stderr, r.cmd.Stdout = r.log, r.out
-	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	pid := r.cmd.Process.Pid
-	guard.tell(t, "start", pid)
-	go func() {
-		defer close(r.exited)
-		r.err = r.cmd.Wait()
-	}()
-	t.Cleanup(func() {
-		_ = r.cmd.Process.Kill() // an error: it has ended
-		<-r.exited
-		guard.tell(t, "stop", pid)
-		if t.Failed() {
-			t.Logf("log of server %d:\n%.4000s", pid, r.log)
-		}
-	})
-	s.ran(output{what: "serve", stdout: r.out.String, stderr: r.log.String})
+	cmd := program(t, programs.cardvault(t), append([]string{"serve", "--config", config}, flags...)...)
+	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), "TMPDIR="+s.dir)
+	r := &replica{process: start(t, cmd), site: s}
+	s.ran(output{what: "serve", stdout: r.stdout.String, stderr: r.stderr.String})
 	return r
 }
 
@@ -78,59 +51,16 @@ func (r *replica) serving(t testing.TB) *replica {
 // awaitLog returns the n-th line of the log with part in it.
 func (r *replica) awaitLog(t testing.TB, part string, n int) string {
 	t.Helper()
-	line, err := r.log.wait(part, n, r.exited)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return line
-}
-
-// kill ends the server as a crash does.
-func (r *replica) kill(t testing.TB) {
-	t.Helper()
-	r.signal(t, syscall.SIGKILL)
-	<-r.exited
+	return r.await(t, r.stderr, part, n)
 }
 
 // stop ends the server as an operator does, and wants it to end well.
 func (r *replica) stop(t testing.TB) {
 	t.Helper()
 	r.signal(t, syscall.SIGTERM)
-	if code := r.ended(t); code != exitOK {
-		t.Errorf("the server ended with %d on SIGTERM:\n%s", code, r.log)
+	if code := r.code(t); code != exitOK {
+		t.Errorf("the server ended with %d on SIGTERM:\n%s", code, r.stderr)
 	}
-}
-
-func (r *replica) signal(t testing.TB, s os.Signal) {
-	t.Helper()
-	if err := r.cmd.Process.Signal(s); err != nil {
-		t.Errorf("%v: %v", s, err)
-	}
-}
-
-// ended waits for the server's end and returns its exit code.
-func (r *replica) ended(t testing.TB) exitCode {
-	t.Helper()
-	select {
-	case <-r.exited:
-	case <-time.After(patience):
-		t.Fatalf("the server has not ended after %s:\n%s", patience, r.log)
-	}
-	return codeOf(t, r.err)
-}
-
-// codeOf reads the exit code of a process.
-func codeOf(t testing.TB, err error) exitCode {
-	t.Helper()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &exit):
-		return exitCode(exit.ExitCode())
-	}
-	t.Fatal(err)
-	return 0
 }
 
 // get asks the metrics port.

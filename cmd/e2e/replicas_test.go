@@ -40,9 +40,10 @@ func TestThreeReplicasAreOneService(t *testing.T) {
 
 // stopsAtAll suspends at each replica in turn. No replica has the card in memory, so the next call anywhere is refused.
 func stopsAtAll(t *testing.T, f *fleet) {
+	t.Helper()
 	const rounds = 12
 	for at := range rounds {
-		card := f.issuer(at).issue(t, "debit")
+		card := f.issuer(at).issue(t)
 		pan := f.payments(at+1).mustReveal(t, card.GetToken())
 		id := card.GetCard().GetId()
 		if _, err := f.issuer(at).cards.SuspendCard(t.Context(), &cardvaultv1.SuspendCardRequest{RequestId: uuid.NewString(), Id: id}); err != nil {
@@ -96,8 +97,9 @@ func (c *tally) add(outcome string) {
 }
 
 func usedOnce(t *testing.T, f *fleet) {
+	t.Helper()
 	for range 8 {
-		card := f.issuer(0).issue(t, "debit")
+		card := f.issuer(0).issue(t)
 		once, err := f.issuer(0).tokens.CreateToken(t.Context(), &cardvaultv1.CreateTokenRequest{
 			RequestId: uuid.NewString(), CardId: card.GetCard().GetId(), Options: &cardvaultv1.TokenOptions{SingleUse: true},
 		})
@@ -119,6 +121,7 @@ func usedOnce(t *testing.T, f *fleet) {
 }
 
 func oneRequest(t *testing.T, f *fleet) {
+	t.Helper()
 	for range 8 {
 		request := &cardvaultv1.IssueCardRequest{RequestId: uuid.NewString(), BinRange: "debit"}
 		var answers tally
@@ -136,6 +139,7 @@ func oneRequest(t *testing.T, f *fleet) {
 }
 
 func oneCard(t *testing.T, f *fleet) {
+	t.Helper()
 	for _, pan := range wellKnown {
 		var answers, seen tally
 		everywhere(func(replica int) {
@@ -152,6 +156,7 @@ func oneCard(t *testing.T, f *fleet) {
 }
 
 func oneRange(t *testing.T, f *fleet) {
+	t.Helper()
 	security := []*client{f.replicas[0].as(t, "security"), f.replicas[1].as(t, "security"), f.replicas[2].as(t, "globex-security")}
 	var outcomes tally
 	everywhere(func(replica int) {
@@ -167,7 +172,8 @@ func oneRange(t *testing.T, f *fleet) {
 }
 
 func oneLog(t *testing.T, f *fleet) {
-	card := f.issuer(0).issue(t, "debit")
+	t.Helper()
+	card := f.issuer(0).issue(t)
 	for i := range f.replicas {
 		auditor := f.replicas[i].as(t, "auditor")
 		found := false
@@ -191,6 +197,7 @@ func oneLog(t *testing.T, f *fleet) {
 }
 
 func revokedAtAll(t *testing.T, f *fleet) {
+	t.Helper()
 	token := f.issuer(0).tokenize(t, luhn(t, "400000123456789"), nil).GetToken()
 	if _, err := f.issuer(1).tokens.RevokeToken(t.Context(), &cardvaultv1.RevokeTokenRequest{RequestId: uuid.NewString(), Token: token}); err != nil {
 		t.Fatal(err)

@@ -79,8 +79,8 @@ func TestEditedRowsOpenNothing(t *testing.T) {
 			for _, card := range kept {
 				refused += card.tryAll(t, r, edit.spoils)
 			}
-			if refused == 0 || !strings.Contains(r.log.String(), `"msg":"alarm"`) {
-				t.Errorf("%d answers of INTEGRITY, log:\n%s", refused, r.log)
+			if refused == 0 || !strings.Contains(r.stderr.String(), `"msg":"alarm"`) {
+				t.Errorf("%d answers of INTEGRITY, log:\n%s", refused, r.stderr)
 			}
 			r.stop(t)
 			restore(t, s)
