@@ -20,6 +20,7 @@ func (c *canary) searchAll(t *testing.T) {
 	}
 	s.clean(t, "pg_dump", c.dump(t))
 	c.sql(t, "CHECKPOINT")
+	c.checkLogged(t)
 	for _, folder := range c.folders() {
 		files := 0
 		eachFile(t, folder, func(path string, data []byte) {
@@ -31,6 +32,20 @@ func (c *canary) searchAll(t *testing.T) {
 		})
 		if files == 0 {
 			t.Errorf("%s is empty: is it the right folder?", folder)
+		}
+	}
+}
+
+// checkLogged makes sure that the logs which matter most were written at all.
+func (c *canary) checkLogged(t *testing.T) {
+	t.Helper()
+	for file, part := range map[string]string{
+		filepath.Join(c.cluster.Dir(), "log"): "parameters: $1 = '",
+		c.transit.AuditLog:                    "transit/decrypt/cardvault",
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(text), part) {
+			t.Errorf("%s has no %q: %v", file, part, err)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"syscall"
 	"testing"
+
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // TestSIGTERMLetsCallsFinish stops a server while a call waits for the database. The call is answered, new ones are
@@ -63,6 +65,25 @@ func TestSIGTERMWaitsNoLongerThanItMay(t *testing.T) {
 	r.awaitLog(t, "calls under way were cut off", 1)
 	release()
 	s.chains(t)
+}
+
+// TestSIGTERMWaitsForNoListener stops a server whose clients only listen: one watches its health, one holds a connection
+// and says nothing. Neither keeps it from ending, however long calls may take.
+func TestSIGTERMWaitsForNoListener(t *testing.T) {
+	t.Parallel()
+	s := newMigratedSite(t)
+	r := s.serve(t, drainFor("10m"))
+	watch, err := healthpb.NewHealthClient(r.as(t, "support").conn).Watch(t.Context(), &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.greet(t, s.tls(t, "payments")); err != nil {
+		t.Fatal(err)
+	}
+	r.stop(t)
 }
 
 // callThatWaits has a call wait for its commit, which release lets go on. answered has its outcome.

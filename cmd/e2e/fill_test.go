@@ -26,8 +26,8 @@ const (
 )
 
 // TestRangeIsFilledToTheLastThroughCrashes has three replicas issue all numbers of a range together, while one after
-// the other is killed with calls under way and started again. Every number is issued once, to somebody who was told so,
-// and everything stands in the audit log (P1, P2, P3).
+// the other is killed with calls under way and started again, and sessions with the database break. Every number is
+// issued once, to somebody who was told so, and everything stands in the audit log (P1, P2, P3).
 func TestRangeIsFilledToTheLastThroughCrashes(t *testing.T) {
 	t.Parallel()
 	s := newMigratedSite(t)
@@ -97,6 +97,7 @@ func (f *fleet) fill(t *testing.T) map[string]string {
 			case <-ctx.Done():
 			}
 		}
+		f.cut(t)
 		f.crash(t)
 	}
 	if err := g.Wait(); err != nil {

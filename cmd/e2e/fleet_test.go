@@ -54,6 +54,16 @@ func (f *fleet) crash(t testing.TB) {
 	f.start(t, int(i.Int64()))
 }
 
+// cut ends every session with the database, wherever it is: some commits then have an outcome that nobody was told.
+func (f *fleet) cut(t testing.TB) {
+	t.Helper()
+	n := f.site.count(t, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+		WHERE datname = current_database() AND usename = 'cardvault_app'`)
+	if n == 0 {
+		t.Error("no replica had a session")
+	}
+}
+
 // issuer is the issuer as it calls the n-th replica, counted round.
 func (f *fleet) issuer(n int) *client { return f.issuers[n%len(f.issuers)].Load() }
 

@@ -13,18 +13,29 @@ import (
 	"testing"
 )
 
-// TestNoCoreFile looks at a running server from outside: it may leave no core file, and its memory belongs to nobody's
-// debugger.
+// TestNoCoreFile starts a server where core files are allowed, and crashes it. It leaves none.
 func TestNoCoreFile(t *testing.T) {
 	t.Parallel()
-	s := newMigratedSite(t)
-	r := s.serve(t)
-	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", r.cmd.Process.Pid))
+	dir := t.TempDir()
+	cmd := program(t, "/bin/sh", "-c", `ulimit -c unlimited; exec "$0" "$@"`,
+		programs.cardvault(t), "dev", "--addr", "127.0.0.1:0", "--dir", filepath.Join(dir, "dev"))
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOTRACEBACK=crash") // abort(3) after a panic
+	server := start(t, cmd)
+	server.await(t, server.stdout, "It keeps serving until Ctrl-C", 1)
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if fields := strings.Fields(nth(string(limits), "Max core file size", 1)); len(fields) < 6 || fields[4] != "0" || fields[5] != "0" {
 		t.Errorf("limits: %q", fields)
+	}
+	server.signal(t, syscall.SIGABRT)
+	<-server.ended
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.CoreDump() {
+		t.Errorf("how it ended: %v", cmd.ProcessState)
+	}
+	if cores, err := filepath.Glob(filepath.Join(dir, "core*")); err != nil || len(cores) > 0 {
+		t.Errorf("core files: %v, %v", cores, err)
 	}
 }
 

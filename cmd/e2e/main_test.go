@@ -7,8 +7,8 @@
 // it takes. Stories that read well as a script are in testdata; those that kill, pause and count are in Go. When a
 // story ends, what its processes wrote is searched for every PAN that it saw.
 //
-// The binary is built once for each test process, without the race detector: a server under it is several times
-// slower, and its packages have race tests of their own.
+// The binary is built once for each test process: under the race detector where the tests run under it, so that it
+// shares its compiled packages with all other tests, and a race in a server fails the story that it serves.
 package e2e
 
 import (

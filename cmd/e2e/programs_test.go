@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +45,8 @@ func build() (dir string, err error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return dir, err
 	}
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(dir, "cardvault"), "../cardvault")
+	args := slices.Concat([]string{"build"}, buildFlags, []string{"-o", filepath.Join(dir, "cardvault"), "../cardvault"})
+	cmd := exec.CommandContext(context.Background(), "go", args...)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("build cardvault: %w\n%s", err, text)
 	}

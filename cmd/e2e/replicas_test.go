@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cardvault/cardvault/crypto/devca"
 	cardvaultv1 "github.com/cardvault/cardvault/proto/cardvault/v1"
 )
 
@@ -25,6 +26,7 @@ func TestThreeReplicasAreOneService(t *testing.T) {
 			"a request id is one request":       oneRequest,
 			"a PAN is one card":                 oneCard,
 			"ranges do not overlap":             oneRange,
+			"a new tenant has one of each key":  oneKey,
 			"an entry is listed by all":         oneLog,
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -168,6 +170,32 @@ func oneRange(t *testing.T, f *fleet) {
 	})
 	if outcomes.counts[""] != 1 || len(outcomes.counts) != 2 || outcomes.counts["BIN_RANGE_OVERLAP"] == 0 {
 		t.Errorf("outcomes of one range, registered at once: %v", outcomes.counts)
+	}
+}
+
+// oneKey has tenants that nobody has heard of arrive everywhere at once: their rows and keys are made on the way.
+func oneKey(t *testing.T, f *fleet) {
+	t.Helper()
+	for range 5 {
+		name := "tenant-" + strings.ToLower(rand.Text()[:5])
+		f.site.certify(t, name, devca.Template{URIs: []string{spiffe(name, "issuer")}})
+		clients := make([]*client, len(f.replicas))
+		for i, r := range f.replicas {
+			clients[i] = r.as(t, name)
+		}
+		var answers tally
+		everywhere(func(replica int) {
+			c := clients[replica]
+			c.saw(wellKnown[0])
+			card, err := c.cards.TokenizeCard(t.Context(), &cardvaultv1.TokenizeCardRequest{RequestId: uuid.NewString(), Pan: wellKnown[0], Expiry: inTwoYears()})
+			answers.add(card.GetCard().GetId() + " " + card.GetToken() + reason(err))
+		})
+		if len(answers.counts) != 1 {
+			t.Errorf("one PAN of a new tenant came in as %d cards: %v", len(answers.counts), answers.counts)
+		}
+	}
+	if n := f.site.count(t, "SELECT count(*) FROM keys k JOIN tenants t ON t.id = k.tenant WHERE t.name LIKE 'tenant-%'"); n != 10 {
+		t.Errorf("5 new tenants have %d keys, want 10", n)
 	}
 }
 

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -41,7 +42,7 @@ func (tr *transcript) known() []string {
 	return slices.Compact(slices.Sorted(slices.Values(tr.pans)))
 }
 
-// search finds PANs where none belong.
+// search finds PANs where none belong, and races.
 func (tr *transcript) search(t testing.TB) {
 	t.Helper()
 	s := newScanner(tr.known()...)
@@ -52,5 +53,8 @@ func (tr *transcript) search(t testing.TB) {
 			s.clean(t, "standard output of "+o.what, []byte(o.stdout()))
 		}
 		s.clean(t, "standard error of "+o.what, []byte(o.stderr()))
+		if _, race, found := strings.Cut(o.stderr(), "WARNING: DATA RACE"); found {
+			t.Errorf("%s: a data race:%.3000s", o.what, race)
+		}
 	}
 }
