@@ -11,7 +11,7 @@ import (
 )
 
 // guard is a shell that knows the ids of the processes which stories have started. Its standard input ends when the
-// test process does, however that ends, and then it kills those that are left.
+// test process does, however that ends, and then it kills those that are left, and removes the programs.
 var guard watchdog
 
 type watchdog struct {
@@ -22,13 +22,15 @@ type watchdog struct {
 }
 
 const guardScript = `live=
-while read -r op pid; do
+while read -r op what; do
+	[ "$op" != folder ] || folder=$what
 	rest=
-	for p in $live; do [ "$p" = "$pid" ] || rest="$rest $p"; done
+	for p in $live; do [ "$p" = "$what" ] || rest="$rest $p"; done
 	live=$rest
-	[ "$op" = stop ] || live="$live $pid"
+	[ "$op" != start ] || live="$live $what"
 done
-[ -z "$live" ] || kill -9 $live`
+[ -z "$live" ] || kill -9 $live
+[ -z "$folder" ] || rm -rf "$folder"`
 
 func (w *watchdog) start() {
 	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", guardScript)
@@ -39,13 +41,14 @@ func (w *watchdog) start() {
 	}
 }
 
-func (w *watchdog) tell(t testing.TB, op string, pid int) {
+// tell says that a process was started (start) or has ended (stop), or where the programs are (folder).
+func (w *watchdog) tell(t testing.TB, op string, what any) {
 	t.Helper()
 	w.once.Do(w.start)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err == nil {
-		_, w.err = fmt.Fprintln(w.stdin, op, pid)
+		_, w.err = fmt.Fprintln(w.stdin, op, what)
 	}
 	if w.err != nil {
 		t.Errorf("guard of processes: %v", w.err)

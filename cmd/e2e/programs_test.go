@@ -30,6 +30,7 @@ func (b *built) cardvault(t testing.TB) string {
 	defer b.mu.Unlock()
 	if b.dir == "" && b.err == nil {
 		b.dir, b.err = build()
+		guard.tell(t, "folder", b.dir)
 	}
 	if b.err != nil {
 		t.Fatal(b.err)
