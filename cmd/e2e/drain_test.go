@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"syscall"
 	"testing"
+	"time"
 
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
@@ -84,6 +87,35 @@ func TestSIGTERMWaitsForNoListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.stop(t)
+}
+
+// TestUnitLetsTheServerStop compares how long systemd waits before it kills the server with how long the server may take.
+func TestUnitLetsTheServerStop(t *testing.T) {
+	t.Parallel()
+	waits := written(t, `TimeoutStopSec=(\w+)`, "deploy", "systemd", "cardvault.service")
+	drains := written(t, `drain: (\w+)`, "deploy", "config.yaml")
+	// The last commit may take 10 seconds, and closing 5.
+	if waits < drains+15*time.Second {
+		t.Errorf("systemd waits for %s, and calls alone may take %s", waits, drains)
+	}
+}
+
+// written finds a duration in a file of the repository.
+func written(t *testing.T, expression string, path ...string) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(repository(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	match := regexp.MustCompile(expression).FindSubmatch(text)
+	if match == nil {
+		t.Fatalf("%v has no %s", path, expression)
+	}
+	d, err := time.ParseDuration(string(match[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // callThatWaits has a call wait for its commit, which release lets go on. answered has its outcome.
