@@ -43,6 +43,19 @@ func TestSwappedFingerprintsGiveNoOthersToken(t *testing.T) {
 	}
 }
 
+// TestSwappedFingerprintsGiveNoFurtherToken is the same for a token that is made
+// after the PAN of a card that stands there.
+func TestSwappedFingerprintsGiveNoFurtherToken(t *testing.T) {
+	v, s := newVault(t)
+	card := tokenize(t, v, foreignPAN, vault.TokenOptions{}).Card
+	tokenize(t, v, "5555555555554444", vault.TokenOptions{})
+	s.edit(t, swapFingerprints)
+	o := vault.TokenOptions{Format: vault.DigitToken, KeepLastFour: true}
+	if made, _, err := v.CreateToken(t.Context(), caller("issuer"), "", card.ID.String(), o); made.Token != "" || !errors.Is(err, vault.ErrIntegrity) {
+		t.Errorf("answer %v", err)
+	}
+}
+
 // TestEditedRangeIssuesNothing: whoever narrows a range to one number, or moves it
 // to another's BIN, would choose the PANs that are issued.
 func TestEditedRangeIssuesNothing(t *testing.T) {

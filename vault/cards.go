@@ -22,15 +22,23 @@ func (r CardRow) card() Card {
 // also where there is none. A deleted one answers like one that never was (P6).
 func (v *Vault) findCard(ctx context.Context, ch *change, id uuid.UUID) error {
 	ch.card.ID = id
-	row, err := v.store.Card(ctx, ch.tenant, id)
+	row, err := v.liveCard(ctx, ch.tenant, id)
+	if err == nil {
+		ch.card = row
+	}
+	return err
+}
+
+// liveCard returns a card of the tenant that is not deleted.
+func (v *Vault) liveCard(ctx context.Context, tenant string, id uuid.UUID) (CardRow, error) {
+	row, err := v.store.Card(ctx, tenant, id)
 	if errors.Is(err, ErrNoRow) || err == nil && row.State == CardDeleted {
-		return ErrCardNotFound
+		return CardRow{}, ErrCardNotFound
 	}
 	if err != nil {
-		return v.storeError(ctx, err)
+		return CardRow{}, v.storeError(ctx, err)
 	}
-	ch.card = row
-	return nil
+	return row, nil
 }
 
 // goneIfNoRow turns a row that is not there into the refusal.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/cardvault/cardvault/crypto/keyring"
 	"github.com/cardvault/cardvault/tokenizer"
 	"github.com/cardvault/cardvault/tokenizer/pan"
 	"github.com/cardvault/cardvault/vault/access"
@@ -84,14 +83,14 @@ func (v *Vault) open(ctx context.Context, g grant, view View, items []*opening) 
 	if err != nil {
 		return err
 	}
-	keys := map[uuid.UUID]*keyring.DataKey{}
+	opener := v.opener(g.caller.Tenant)
 	for _, item := range items {
 		if item.err == nil {
 			item.row = rows[item.token]
 			item.err = item.row.usable(g.caller, v.now(), view)
 		}
 		if item.err == nil {
-			item.pan, item.err = v.openToken(ctx, g.caller.Tenant, item.row, keys)
+			item.pan, item.err = opener.token(ctx, item.row)
 		}
 		if err := item.change.reject(item.err); err != nil {
 			return err
@@ -126,40 +125,13 @@ func (v *Vault) tokenRows(ctx context.Context, tenant string, items []*opening) 
 	return byToken, nil
 }
 
-// openToken opens the card of a token, after checking that the token is this
-// card's.
-func (v *Vault) openToken(ctx context.Context, tenant string, t TokenRow, keys map[uuid.UUID]*keyring.DataKey) (pan.PAN, error) {
-	fp, err := v.fingerprintKey(ctx, tenant)
-	if err != nil {
-		return pan.PAN{}, err
-	}
-	if tokenTag(fp, tenant, t) != t.Tag {
-		return pan.PAN{}, v.corrupt(ctx, tenant, t.Card.ID, errTokenTag)
-	}
-	key, ok := keys[t.Card.Key]
-	if !ok {
-		if key, err = v.dataKey(ctx, tenant, t.Card.Key); err != nil {
-			return pan.PAN{}, err
-		}
-		keys[t.Card.Key] = key
-	}
-	p, err := openPAN(key, tenant, t.Card)
-	if err != nil {
-		return pan.PAN{}, v.corrupt(ctx, tenant, t.Card.ID, errSealed)
-	}
-	if fingerprintOf(fp, p) != t.Card.Fingerprint {
-		return pan.PAN{}, v.corrupt(ctx, tenant, t.Card.ID, errFingerprint)
-	}
-	return p, nil
-}
-
 // release records the items and only then lets the PANs go.
 func (v *Vault) release(ctx context.Context, items []*opening, view View) ([]DetokenizeResult, error) {
 	changes := make([]*change, len(items))
 	for i, item := range items {
 		changes[i] = item.change
 	}
-	if err := v.record(ctx, changes...); err != nil {
+	if err := v.journal.commit(ctx, changes...); err != nil {
 		return nil, err
 	}
 	results := make([]DetokenizeResult, len(items))

@@ -70,21 +70,13 @@ func (g grant) change() *change {
 	return &change{tenant: g.caller.Tenant, entry: g.entry}
 }
 
-// record commits the changes and leaves each one's outcome in it.
-func (v *Vault) record(ctx context.Context, changes ...*change) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	return v.journal.commit(ctx, changes...)
-}
-
 // finish commits the one change of a call. err is what came of planning or of
 // reading: a refusal is recorded, and returned with its receipt.
 func (v *Vault) finish(ctx context.Context, c *change, err error) (Receipt, error) {
 	if err := c.reject(err); err != nil {
 		return Receipt{}, err
 	}
-	if err := v.record(ctx, c); err != nil {
+	if err := v.journal.commit(ctx, c); err != nil {
 		return Receipt{}, err
 	}
 	return c.outcome()

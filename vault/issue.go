@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -53,7 +52,7 @@ func (v *Vault) IssueCards(ctx context.Context, c Caller, reqs []IssueRequest) (
 			return nil, err
 		}
 	}
-	if err := v.record(ctx, changes...); err != nil {
+	if err := v.journal.commit(ctx, changes...); err != nil {
 		return nil, err
 	}
 	results := make([]IssueResult, len(reqs))
@@ -197,12 +196,8 @@ func (v *Vault) cardOf(ctx context.Context, c *change) (Card, Receipt, error) {
 	}
 	row := c.out.card
 	if c.out.replay != nil {
-		row, err = v.store.Card(ctx, c.tenant, c.out.replay.Card)
-		if errors.Is(err, ErrNoRow) || err == nil && row.State == CardDeleted {
-			return Card{}, receipt, ErrCardNotFound
-		}
-		if err != nil {
-			return Card{}, receipt, v.storeError(ctx, err)
+		if row, err = v.liveCard(ctx, c.tenant, c.out.replay.Card); err != nil {
+			return Card{}, receipt, err
 		}
 	}
 	return row.card(), receipt, nil

@@ -161,12 +161,3 @@ func (v *Vault) keyError(ctx context.Context, err error) error {
 	v.alarms.raise(ctx, "key refused", err)
 	return ErrIntegrity
 }
-
-// dataKey returns the key that sealed a card.
-func (v *Vault) dataKey(ctx context.Context, tenant string, id uuid.UUID) (*keyring.DataKey, error) {
-	key, err := v.keys.DataKeyByID(ctx, tenant, keyring.ID(id))
-	if err != nil {
-		return nil, v.keyError(ctx, err)
-	}
-	return key, nil
-}

@@ -55,7 +55,7 @@ func (v *Vault) TokenizeCards(ctx context.Context, c Caller, reqs []TokenizeRequ
 			return nil, err
 		}
 	}
-	if err := v.record(ctx, changes...); err != nil {
+	if err := v.journal.commit(ctx, changes...); err != nil {
 		return nil, err
 	}
 	results := make([]TokenizeResult, len(reqs))

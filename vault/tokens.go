@@ -68,18 +68,15 @@ func (v *Vault) planToken(ctx context.Context, ch *change, g grant, requestID, c
 // drawerFor returns what draws tokens for a card that is there. It opens the card
 // where a token is made after the PAN.
 func (v *Vault) drawerFor(ctx context.Context, tenant string, row CardRow, o TokenOptions) (func(CardRow) (TokenRow, error), error) {
-	fp, err := v.fingerprintKey(ctx, tenant)
+	opener := v.opener(tenant)
+	fp, err := opener.fingerprintKey(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var p pan.PAN
 	if o.Format == DigitToken {
-		key, err := v.dataKey(ctx, tenant, row.Key)
-		if err != nil {
+		if p, err = opener.card(ctx, row); err != nil {
 			return nil, err
-		}
-		if p, err = openPAN(key, tenant, row); err != nil {
-			return nil, v.corrupt(ctx, tenant, row.ID, errSealed)
 		}
 	}
 	return o.drawer(fp, tenant, p, v.now()), nil
