@@ -60,11 +60,17 @@ func (e *Entry) AppendTo(dst []byte) []byte {
 	dst = appendText(dst, `,"bin_range":"`, e.BINRange, maxText)
 	dst = appendID(dst, `,"request_id":"`, e.RequestID)
 	dst = appendText(dst, `,"result":"`, e.Result, maxText)
-	if e.Count != 0 {
-		dst = append(dst, `,"count":`...)
-		dst = strconv.AppendInt(dst, int64(e.Count), 10)
-	}
+	dst = appendNumber(dst, `,"count":`, int64(e.Count))
+	dst = appendNumber(dst, `,"index":`, e.Index)
+	dst = appendHash(dst, `,"digest":"`, e.Digest)
 	return append(dst, '}')
+}
+
+func appendNumber(dst []byte, key string, n int64) []byte {
+	if n == 0 {
+		return dst
+	}
+	return strconv.AppendInt(append(dst, key...), n, 10)
 }
 
 func appendHash(dst []byte, key string, h Hash) []byte {

@@ -59,4 +59,8 @@ type Entry struct {
 	Result string
 	// Count of the items that a listing returned.
 	Count int
+	// Index of the log that the operation is about.
+	Index int64
+	// Digest is the SHA-256 of the policy file that was put in force.
+	Digest Hash
 }

@@ -46,6 +46,8 @@ func anyEntry() *rapid.Generator[audit.Entry] {
 			RequestID:  id.Draw(t, "request"),
 			Result:     text.Draw(t, "result"),
 			Count:      rapid.Int().Draw(t, "count"),
+			Index:      rapid.Int64().Draw(t, "index"),
+			Digest:     hash.Draw(t, "digest"),
 		}
 	})
 }

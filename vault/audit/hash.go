@@ -2,14 +2,13 @@ package audit
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Hash is a SHA-256 hash.
-type Hash [sha256.Size]byte
-
-// String returns the hash in base64, as bodies and checkpoints write it.
-func (h Hash) String() string { return base64.StdEncoding.EncodeToString(h[:]) }
+// Hash is a SHA-256 hash: a leaf, a node or the root of a Merkle tree. Its String
+// is base64, as bodies and checkpoints write it.
+type Hash = tlog.Hash
 
 // LeafHash returns a body's hash as a leaf of a Merkle tree:
 //

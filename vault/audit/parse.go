@@ -58,6 +58,8 @@ func (in *reader) entry() Entry {
 		RequestID:  in.id(`,"request_id":"`),
 		Result:     in.text(`,"result":"`),
 		Count:      int(in.number(`,"count":`)),
+		Index:      in.number(`,"index":`),
+		Digest:     in.hash(`,"digest":"`),
 	}
 	if string(in.rest) != "}" {
 		in.failed = true

@@ -1,0 +1,18 @@
+package ledger
+
+import (
+	"context"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Signer signs checkpoints with the log's Ed25519 key, wherever that is kept. Its
+// name is the log's origin. Methods are safe for concurrent use.
+type Signer interface {
+	// Sign returns the text as a signed note. While one key replaces another it has
+	// two signature lines.
+	Sign(ctx context.Context, text string) ([]byte, error)
+	// Keys returns the keys that checkpoints of this log may be signed with, those of
+	// the past included.
+	Keys(ctx context.Context) ([]note.Verifier, error)
+}
