@@ -27,7 +27,12 @@ const (
 	PauseBinRange  Action = "PauseBinRange"
 	ResumeBinRange Action = "ResumeBinRange"
 
-	ListEntries Action = "ListEntries"
+	ListEntries         Action = "ListEntries"
+	GetCheckpoint       Action = "GetCheckpoint"
+	GetEntry            Action = "GetEntry"
+	GetInclusionProof   Action = "GetInclusionProof"
+	GetConsistencyProof Action = "GetConsistencyProof"
+	ReadLog             Action = "ReadLog"
 )
 
 // Actions returns every action, in the order in which people expect them.
@@ -37,6 +42,21 @@ func Actions() []Action {
 		SuspendCard, ResumeCard, CloseCard, RenewCard, DeleteCard,
 		CreateToken, ListTokens, RevokeToken,
 		CreateBinRange, GetBinRange, ListBinRanges, PauseBinRange, ResumeBinRange,
-		ListEntries,
+		ListEntries, GetCheckpoint, GetEntry, GetInclusionProof, GetConsistencyProof, ReadLog,
 	}
 }
+
+// forStaff reports whether the deployment's staff may ever do this: nothing that
+// touches a card.
+func (a Action) forStaff() bool {
+	switch a {
+	case GetCheckpoint, GetEntry, GetInclusionProof, GetConsistencyProof, ReadLog:
+		return true
+	default:
+		return false
+	}
+}
+
+// forTenants reports whether a tenant's callers may ever do this: nothing that
+// shows what is another tenant's.
+func (a Action) forTenants() bool { return a != ReadLog }

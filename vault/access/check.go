@@ -84,6 +84,14 @@ func (c *checker) literal(line int, uid types.EntityUID) {
 		if tenant, name, _ := strings.Cut(id, "/"); !IsName(tenant) || !IsName(name) {
 			c.mistake(line, "`%s`: want <tenant>/<name>", uid)
 		}
+	case staffType:
+		if !IsName(id) {
+			c.mistake(line, "`%s`: want the name of one of the staff", uid)
+		}
+	case deploymentType:
+		if id != deployment {
+			c.mistake(line, "`%s`: want %s::%q", uid, deploymentType, deployment)
+		}
 	}
 }
 

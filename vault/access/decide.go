@@ -54,10 +54,10 @@ func (p *Policy) remember(r Request, d Decision) {
 // and false where something is missing or cannot be.
 func (p *Policy) relevant(r Request) (Request, bool) {
 	attributes, known := p.contexts[r.Action]
-	if !known || !IsName(r.Tenant) || !IsName(r.Principal) {
+	if !known || !r.possible() {
 		return Request{}, false
 	}
-	out := Request{Tenant: r.Tenant, Principal: r.Principal, Action: r.Action}
+	out := Request{Tenant: r.Tenant, Principal: r.Principal, Staff: r.Staff, Action: r.Action}
 	for _, name := range attributes {
 		value := r.attribute(name)
 		if value == nil || *value == "" || len(*value) > maxName {
@@ -89,19 +89,7 @@ func (p *Policy) evaluate(r Request) Decision {
 
 // translate puts a relevant request in Cedar's terms.
 func (p *Policy) translate(r Request) (cedar.Request, cedar.EntityMap) {
-	tenant := types.NewEntityUID(tenantType, types.String(r.Tenant))
-	principal := types.NewEntityUID(principalType, types.String(r.Tenant+"/"+r.Principal))
-	entities := cedar.EntityMap{
-		tenant: {UID: tenant},
-		principal: {
-			UID:     principal,
-			Parents: types.NewEntityUIDSet(tenant),
-			Attributes: types.NewRecord(types.RecordMap{
-				"name":   types.String(r.Principal),
-				"tenant": types.String(r.Tenant),
-			}),
-		},
-	}
+	principal, resource := r.parties()
 	context := make(types.RecordMap)
 	for _, name := range p.contexts[r.Action] {
 		context[name] = types.String(*r.attribute(name))
@@ -110,11 +98,29 @@ func (p *Policy) translate(r Request) (cedar.Request, cedar.EntityMap) {
 		}
 	}
 	return cedar.Request{
-		Principal: principal,
+		Principal: principal.UID,
 		Action:    types.NewEntityUID(actionType, types.String(r.Action)),
-		Resource:  tenant,
+		Resource:  resource.UID,
 		Context:   types.NewRecord(context),
-	}, entities
+	}, cedar.EntityMap{principal.UID: principal, resource.UID: resource}
+}
+
+// parties returns who asks, and what it may be about: a tenant's caller and its
+// own tenant, or staff and the deployment.
+func (r *Request) parties() (principal, resource types.Entity) {
+	principal.Attributes = types.NewRecord(types.RecordMap{
+		"name":   types.String(r.Principal),
+		"tenant": types.String(r.Tenant),
+	})
+	if r.Staff {
+		principal.UID = types.NewEntityUID(staffType, types.String(r.Principal))
+		resource.UID = types.NewEntityUID(deploymentType, deployment)
+		return principal, resource
+	}
+	resource.UID = types.NewEntityUID(tenantType, types.String(r.Tenant))
+	principal.UID = types.NewEntityUID(principalType, types.String(r.Tenant+"/"+r.Principal))
+	principal.Parents = types.NewEntityUIDSet(resource.UID)
+	return principal, resource
 }
 
 func viewUID(view string) types.EntityUID {

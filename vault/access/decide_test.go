@@ -17,6 +17,7 @@ type statement struct {
 	id      string
 	forbid  bool
 	tenant  string // any where empty, like what follows
+	staff   bool   // of the deployment; tenant is empty
 	name    string
 	actions []access.Action
 	// Of detokenizing alone; where they are set, actions is [DetokenizeCard].
@@ -30,6 +31,9 @@ func (s statement) cedar() string {
 	}
 	if s.tenant != "" {
 		principal = fmt.Sprintf(`principal in Tenant::%q`, s.tenant)
+	}
+	if s.staff {
+		principal = "principal is Staff"
 	}
 	action := "action"
 	if s.actions != nil {
@@ -54,6 +58,7 @@ func (s statement) cedar() string {
 
 func (s statement) matches(r access.Request) bool {
 	return (s.tenant == "" || s.tenant == r.Tenant) &&
+		(!s.staff || r.Staff) &&
 		(s.name == "" || s.name == r.Principal) &&
 		(s.actions == nil || slices.Contains(s.actions, r.Action)) &&
 		(s.purpose == "" || s.purpose == r.Purpose) &&
@@ -62,7 +67,10 @@ func (s statement) matches(r access.Request) bool {
 
 // complete reports whether a request can be allowed at all.
 func complete(r access.Request) bool {
-	if !slices.Contains(access.Actions(), r.Action) || r.Tenant == "" || r.Principal == "" {
+	if !slices.Contains(access.Actions(), r.Action) || r.Staff == (r.Tenant != "") || r.Principal == "" {
+		return false
+	}
+	if r.Staff && !slices.Contains(staffActions(), r.Action) || !r.Staff && r.Action == access.ReadLog {
 		return false
 	}
 	switch r.Action {
@@ -72,6 +80,13 @@ func complete(r access.Request) bool {
 		return r.BINRange != ""
 	default:
 		return true
+	}
+}
+
+// staffActions are all that the deployment's staff can ever do.
+func staffActions() []access.Action {
+	return []access.Action{
+		access.ReadLog, access.GetCheckpoint, access.GetEntry, access.GetInclusionProof, access.GetConsistencyProof,
 	}
 }
 
@@ -114,8 +129,15 @@ func anyStatement(id string) *rapid.Generator[statement] {
 		switch {
 		case s.purpose != "" || s.view != "":
 			s.actions = []access.Action{access.DetokenizeCard}
+		case s.tenant == "" && rapid.IntRange(0, 3).Draw(t, "staff") == 0:
+			s.staff = true
+			s.actions = rapid.SampledFrom([][]access.Action{nil, {access.ReadLog}, staffActions()}).Draw(t, "staff actions")
 		case rapid.Bool().Draw(t, "scoped"):
 			s.actions = rapid.SliceOfN(rapid.SampledFrom(access.Actions()), 1, 4).Draw(t, "actions")
+			// What no request could ask makes a policy that does not load.
+			if s.tenant != "" && !slices.ContainsFunc(s.actions, func(a access.Action) bool { return a != access.ReadLog }) {
+				s.actions = append(s.actions, access.GetEntry)
+			}
 		}
 		return s
 	})
@@ -123,8 +145,14 @@ func anyStatement(id string) *rapid.Generator[statement] {
 
 func anyRequest() *rapid.Generator[access.Request] {
 	return rapid.Custom(func(t *rapid.T) access.Request {
+		staff := rapid.Bool().Draw(t, "staff")
+		tenants := []string{"acme", "demo", "other", ""}
+		if staff {
+			tenants = []string{"", "", "", "acme"}
+		}
 		return access.Request{
-			Tenant:    rapid.SampledFrom([]string{"acme", "demo", "other", ""}).Draw(t, "tenant"),
+			Staff:     staff,
+			Tenant:    rapid.SampledFrom(tenants).Draw(t, "tenant"),
 			Principal: rapid.SampledFrom([]string{"issuer", "support", "payments", ""}).Draw(t, "principal"),
 			Action:    rapid.SampledFrom(append(access.Actions(), access.DetokenizeCard, access.DetokenizeCard, "", "Steal")).Draw(t, "action"),
 			Purpose:   rapid.SampledFrom([]string{"settlement", "support", "marketing", ""}).Draw(t, "purpose"),
@@ -170,12 +198,22 @@ func TestDefaultDeny(t *testing.T) {
 	if d := p.Decide(issue); !d.Allowed {
 		t.Fatalf("issuing: %+v", d)
 	}
+	log := access.Request{Staff: true, Principal: "auditor", Action: access.ReadLog}
+	if d := p.Decide(log); !d.Allowed {
+		t.Fatalf("reading the log: %+v", d)
+	}
 	with := func(r access.Request, change func(*access.Request)) access.Request {
 		change(&r)
 		return r
 	}
 	for name, r := range map[string]access.Request{
 		"nothing":             {},
+		"staff":               with(good, func(r *access.Request) { r.Tenant, r.Staff = "", true }),
+		"staff of a tenant":   with(log, func(r *access.Request) { r.Tenant = "demo" }),
+		"staff without name":  with(log, func(r *access.Request) { r.Principal = "" }),
+		"staff with slash":    with(log, func(r *access.Request) { r.Principal = "demo/auditor" }),
+		"log of a tenant":     with(log, func(r *access.Request) { r.Tenant, r.Staff = "demo", false }),
+		"log of nobody":       with(log, func(r *access.Request) { r.Staff = false }),
 		"no tenant":           with(good, func(r *access.Request) { r.Tenant = "" }),
 		"no principal":        with(good, func(r *access.Request) { r.Principal = "" }),
 		"no action":           with(good, func(r *access.Request) { r.Action = "" }),
@@ -202,6 +240,46 @@ func TestDefaultDeny(t *testing.T) {
 	for which, p := range map[string]*access.Policy{"empty": parse(t, ""), "zero": {}, "nil": nil} {
 		if d := p.Decide(good); d != (access.Decision{}) {
 			t.Errorf("a good request, under the %s policy: %+v", which, d)
+		}
+	}
+}
+
+// TestStaffAndTenantsStayApart: whatever a policy permits, staff does nothing with
+// cards and a tenant's caller never reads the whole log.
+func TestStaffAndTenantsStayApart(t *testing.T) {
+	p := parse(t, permitAll)
+	for _, a := range access.Actions() {
+		staff := access.Request{Staff: true, Principal: "auditor", Action: a, Purpose: "settlement", View: "FULL", BINRange: "demo"}
+		tenant := staff
+		tenant.Staff, tenant.Tenant = false, "demo"
+		if got, want := p.Decide(staff).Allowed, slices.Contains(staffActions(), a); got != want {
+			t.Errorf("staff: %s: allowed=%t, want %t", a, got, want)
+		}
+		if got, want := p.Decide(tenant).Allowed, a != access.ReadLog; got != want {
+			t.Errorf("tenant: %s: allowed=%t, want %t", a, got, want)
+		}
+	}
+}
+
+// TestStaffIsNoPrincipalOfATenant: the same name is another's in every tenant and
+// among the staff.
+func TestStaffIsNoPrincipalOfATenant(t *testing.T) {
+	staff := access.Request{Staff: true, Principal: "auditor", Action: access.GetEntry}
+	tenant := access.Request{Tenant: "staff", Principal: "auditor", Action: access.GetEntry}
+	for text, want := range map[string][2]bool{
+		`@id("a") permit (principal == Staff::"auditor", action, resource);`:                        {true, false},
+		`@id("a") permit (principal is Staff, action, resource);`:                                   {true, false},
+		`@id("a") permit (principal, action, resource == Deployment::"cardvault");`:                 {true, false},
+		`@id("a") permit (principal == Principal::"staff/auditor", action, resource);`:              {false, true},
+		`@id("a") permit (principal in Tenant::"staff", action, resource);`:                         {false, true},
+		`@id("a") permit (principal, action, resource) when { principal.tenant == "staff" };`:       {false, true},
+		`@id("a") permit (principal, action, resource) when { principal.name == "auditor" };`:       {true, true},
+		`@id("a") permit (principal == Staff::"issuer", action, resource);`:                         {false, false},
+		permitAll + `@id("b") forbid (principal is Staff, action == Action::"GetEntry", resource);`: {false, true},
+	} {
+		p := parse(t, text)
+		if got := [2]bool{p.Decide(staff).Allowed, p.Decide(tenant).Allowed}; got != want {
+			t.Errorf("%s\nstaff and tenant allowed: %v, want %v", text, got, want)
 		}
 	}
 }

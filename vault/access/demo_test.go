@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/cardvault/cardvault/vault/access"
@@ -21,7 +22,10 @@ func demoPermits() map[string]map[access.Action]string {
 			access.CreateBinRange: "security-bin-ranges", access.GetBinRange: "security-bin-ranges", access.ListBinRanges: "security-bin-ranges",
 			access.PauseBinRange: "security-bin-ranges", access.ResumeBinRange: "security-bin-ranges",
 		},
-		"auditor":  {access.ListEntries: "auditor-entries"},
+		"auditor": {
+			access.ListEntries: "auditor-entries", access.GetCheckpoint: "auditor-entries", access.GetEntry: "auditor-entries",
+			access.GetInclusionProof: "auditor-entries", access.GetConsistencyProof: "auditor-entries",
+		},
 		"stranger": {},
 	}
 }
@@ -58,6 +62,24 @@ func TestDemoPolicy(t *testing.T) {
 						}
 					}
 				}
+			}
+		}
+	}
+}
+
+// TestDemoPolicyOfStaff: its auditor reads the log, and nobody else of them
+// anything.
+func TestDemoPolicyOfStaff(t *testing.T) {
+	p := parse(t, string(access.DemoPolicy()))
+	for _, name := range []string{"issuer", "payments", "support", "security", "auditor", "stranger"} {
+		for _, action := range access.Actions() {
+			r := access.Request{Staff: true, Principal: name, Action: action, Purpose: "settlement", View: "FULL", BINRange: "demo"}
+			var want access.Decision
+			if name == "auditor" && slices.Contains(staffActions(), action) {
+				want = access.Decision{Allowed: true, Policy: "staff-auditor-log"}
+			}
+			if got := p.Decide(r); got != want {
+				t.Errorf("%+v\ngot %+v, want %+v", r, got, want)
 			}
 		}
 	}

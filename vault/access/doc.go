@@ -9,14 +9,19 @@
 // What a policy can speak of:
 //
 //	principal  Principal::"<tenant>/<name>" in Tenant::"<tenant>",
-//	           with the attributes name and tenant
+//	           with the attributes name and tenant; or one of the
+//	           deployment's staff, Staff::"<name>", whose tenant is ""
 //	action     Action::"<RPC>"; a batch or stream asks for the action of its items
-//	resource   Tenant::"<tenant>", always the caller's own
+//	resource   Tenant::"<tenant>", always the caller's own; of staff,
+//	           Deployment::"cardvault"
 //	context    DetokenizeCard: purpose, a string, and
 //	           view, View::"LAST_FOUR", View::"MASKED" or View::"FULL";
 //	           IssueCard, CreateBinRange, GetBinRange, PauseBinRange and
 //	           ResumeBinRange: bin_range, the range's id;
 //	           other actions: nothing
+//
+// Staff reads the audit log and does nothing with cards, and ReadLog, which shows
+// every tenant's entries, is for staff alone: no policy can say otherwise.
 //
 // Everything is denied unless a policy permits it: by a nil or zero Policy, to a
 // request without a tenant, a principal or something its action's context has, to

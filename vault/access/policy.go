@@ -2,6 +2,7 @@ package access
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -22,6 +23,7 @@ type Policy struct {
 	rules    rules
 	contexts map[Action][]types.String
 	views    []types.EntityUID
+	digest   [sha256.Size]byte
 
 	mu      sync.RWMutex
 	decided map[Request]Decision
@@ -78,6 +80,16 @@ func Parse(name string, text []byte) (*Policy, error) {
 		rules:    rs,
 		contexts: contexts(check.schema),
 		views:    check.schema.Enums[viewType].Values,
+		digest:   sha256.Sum256(text),
 		decided:  make(map[Request]Decision),
 	}, nil
+}
+
+// Digest returns the SHA-256 of the file that the policy was read from; zero for a
+// nil Policy. Audit entries name a policy by it.
+func (p *Policy) Digest() [sha256.Size]byte {
+	if p == nil {
+		return [sha256.Size]byte{}
+	}
+	return p.digest
 }

@@ -58,18 +58,24 @@ func TestParseRefuses(t *testing.T) {
 			`@id("a") forbid (principal, action == Action::"GetCard", resource) when { context.purpose == "a" };`,
 			"p.cedar:1: attribute `purpose` in context for Action::\"GetCard\" not found",
 		},
-		"view as a string":    {detokenize + `context.view == "FULL" };`, "p.cedar:1: the types String and View are not compatible"},
-		"view":                {detokenize + `context.view == View::"FUL" };`, "p.cedar:1: unrecognized view `View::\"FUL\"`"},
-		"view in a set":       {detokenize + `[View::"FUL"].contains(context.view) };`, "p.cedar:1: unrecognized view `View::\"FUL\"`"},
-		"no condition":        {detokenize + `"yes" };`, "p.cedar:1: unexpected type: expected Bool but saw String"},
-		"principal, shape":    {`@id("a") forbid (principal == Principal::"payments", action, resource);`, "p.cedar:1: `Principal::\"payments\"`: want <tenant>/<name>"},
-		"principal, parts":    {`@id("a") forbid (principal == Principal::"a/b/c", action, resource);`, "p.cedar:1: `Principal::\"a/b/c\"`: want <tenant>/<name>"},
-		"principal, SPIFFE":   {detokenize + `principal == Principal::"spiffe://a/tenant/b/c" };`, "p.cedar:1: `Principal::\"spiffe://a/tenant/b/c\"`: want <tenant>/<name>"},
-		"tenant, shape":       {`@id("a") forbid (principal in Tenant::"a/b", action, resource);`, "p.cedar:1: `Tenant::\"a/b\"`: want the name of a tenant"},
-		"tenant, case":        {`@id("a") forbid (principal in Tenant::"Acme", action, resource);`, "p.cedar:1: `Tenant::\"Acme\"`: want the name of a tenant"},
-		"principal, case":     {`@id("a") forbid (principal == Principal::"acme/Payments", action, resource);`, "p.cedar:1: `Principal::\"acme/Payments\"`: want <tenant>/<name>"},
-		"tenant, resource":    {`@id("a") forbid (principal, action, resource == Tenant::"");`, "p.cedar:1: `Tenant::\"\"`: want the name of a tenant"},
-		"tenant, is in":       {`@id("a") forbid (principal is Principal in Tenant::"a b", action, resource);`, "p.cedar:1: `Tenant::\"a b\"`: want the name of a tenant"},
+		"view as a string":  {detokenize + `context.view == "FULL" };`, "p.cedar:1: the types String and View are not compatible"},
+		"view":              {detokenize + `context.view == View::"FUL" };`, "p.cedar:1: unrecognized view `View::\"FUL\"`"},
+		"view in a set":     {detokenize + `[View::"FUL"].contains(context.view) };`, "p.cedar:1: unrecognized view `View::\"FUL\"`"},
+		"no condition":      {detokenize + `"yes" };`, "p.cedar:1: unexpected type: expected Bool but saw String"},
+		"principal, shape":  {`@id("a") forbid (principal == Principal::"payments", action, resource);`, "p.cedar:1: `Principal::\"payments\"`: want <tenant>/<name>"},
+		"principal, parts":  {`@id("a") forbid (principal == Principal::"a/b/c", action, resource);`, "p.cedar:1: `Principal::\"a/b/c\"`: want <tenant>/<name>"},
+		"principal, SPIFFE": {detokenize + `principal == Principal::"spiffe://a/tenant/b/c" };`, "p.cedar:1: `Principal::\"spiffe://a/tenant/b/c\"`: want <tenant>/<name>"},
+		"tenant, shape":     {`@id("a") forbid (principal in Tenant::"a/b", action, resource);`, "p.cedar:1: `Tenant::\"a/b\"`: want the name of a tenant"},
+		"tenant, case":      {`@id("a") forbid (principal in Tenant::"Acme", action, resource);`, "p.cedar:1: `Tenant::\"Acme\"`: want the name of a tenant"},
+		"principal, case":   {`@id("a") forbid (principal == Principal::"acme/Payments", action, resource);`, "p.cedar:1: `Principal::\"acme/Payments\"`: want <tenant>/<name>"},
+		"tenant, resource":  {`@id("a") forbid (principal, action, resource == Tenant::"");`, "p.cedar:1: `Tenant::\"\"`: want the name of a tenant"},
+		"tenant, is in":     {`@id("a") forbid (principal is Principal in Tenant::"a b", action, resource);`, "p.cedar:1: `Tenant::\"a b\"`: want the name of a tenant"},
+		"staff, case":       {`@id("a") forbid (principal == Staff::"Auditor", action, resource);`, "p.cedar:1: `Staff::\"Auditor\"`: want the name of one of the staff"},
+		"staff, shape":      {`@id("a") forbid (principal == Staff::"staff/auditor", action, resource);`, "p.cedar:1: `Staff::\"staff/auditor\"`: want the name of one of the staff"},
+		"deployment":        {`@id("a") forbid (principal, action, resource == Deployment::"other");`, "p.cedar:1: `Deployment::\"other\"`: want Deployment::\"cardvault\""},
+		"staff on cards": {
+			`@id("a") permit (principal is Staff, action == Action::"GetCard", resource);`, "p.cedar:1: unable to find an applicable action given the policy scope constraints",
+		},
 		"tenant in condition": {detokenize + `principal in [Tenant::"ok", Tenant::"*"] };`, "p.cedar:1: `Tenant::\"*\"`: want the name of a tenant"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +116,8 @@ func TestParseAccepts(t *testing.T) {
 		`@id("a") permit (principal, action in [Action::"IssueCard", Action::"GetBinRange"], resource) unless { context.bin_range == "demo" };`,
 		`@id("a") permit (principal, action, resource) when { context has view && context.view != View::"FULL" };`,
 		`@id("a") permit (principal, action, resource) when { principal.name == "a" && principal.tenant == "b" };`,
+		`@id("a") permit (principal is Staff, action == Action::"ReadLog", resource is Deployment) when { principal.name == "a" };`,
+		`@id("a") permit (principal, action == Action::"ReadLog", resource);`,
 	} {
 		if _, err := access.Parse("p.cedar", []byte(text)); err != nil {
 			t.Errorf("%s\n%v", text, err)
@@ -154,6 +162,10 @@ func FuzzParse(f *testing.F) {
 			r.Tenant = ""
 			if d := p.Decide(r); d != (access.Decision{}) {
 				t.Fatalf("%s without a tenant: %v", a, d)
+			}
+			r.Staff = true
+			if d := p.Decide(r); d.Allowed && !slices.Contains(staffActions(), a) {
+				t.Fatalf("%s by staff: %v", a, d)
 			}
 		}
 	})

@@ -10,8 +10,10 @@ const maxName = 256
 // the action has them; there they are required.
 type Request struct {
 	Tenant, Principal string
-	Action            Action
-	Purpose           string
+	// Staff: the principal is one of the deployment's staff, and has no tenant.
+	Staff   bool
+	Action  Action
+	Purpose string
 	// View is LAST_FOUR, MASKED or FULL.
 	View     string
 	BINRange string
@@ -30,4 +32,16 @@ func (r *Request) attribute(name types.String) *string {
 	default:
 		return nil
 	}
+}
+
+// possible reports whether any policy at all may allow who asks to do what is
+// asked. The schema says the same; this holds whatever a schema or a policy says.
+func (r *Request) possible() bool {
+	if !IsName(r.Principal) {
+		return false
+	}
+	if r.Staff {
+		return r.Tenant == "" && r.Action.forStaff()
+	}
+	return IsName(r.Tenant) && r.Action.forTenants()
 }

@@ -15,10 +15,15 @@ import (
 var schemaText []byte
 
 const (
-	actionType    types.EntityType = "Action"
-	principalType types.EntityType = "Principal"
-	tenantType    types.EntityType = "Tenant"
-	viewType      types.EntityType = "View"
+	actionType     types.EntityType = "Action"
+	principalType  types.EntityType = "Principal"
+	tenantType     types.EntityType = "Tenant"
+	staffType      types.EntityType = "Staff"
+	deploymentType types.EntityType = "Deployment"
+	viewType       types.EntityType = "View"
+
+	// deployment is the one Deployment there is.
+	deployment = "cardvault"
 )
 
 // loadSchema reads schema.cedarschema.

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/cedar-policy/cedar-go/types"
@@ -31,6 +32,25 @@ func TestSchemaHasTheActionsAndNoOther(t *testing.T) {
 	}
 }
 
+// TestSchemaSaysWhoMayAskWhat compares the schema with the check that holds without
+// it.
+func TestSchemaSaysWhoMayAskWhat(t *testing.T) {
+	s, err := loadSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for uid, action := range s.Actions {
+		a := Action(uid.ID)
+		applies := action.AppliesTo
+		if slices.Contains(applies.Principals, staffType) != a.forStaff() || slices.Contains(applies.Resources, deploymentType) != a.forStaff() {
+			t.Errorf("%s: schema and check differ over staff", a)
+		}
+		if slices.Contains(applies.Principals, principalType) != a.forTenants() || slices.Contains(applies.Resources, tenantType) != a.forTenants() {
+			t.Errorf("%s: schema and check differ over tenants", a)
+		}
+	}
+}
+
 // TestRequestsAreOfTheSchema is what policies are checked against: an attribute
 // that a request lacked, or had in another type, would be an error at each
 // decision.
@@ -45,25 +65,32 @@ func TestRequestsAreOfTheSchema(t *testing.T) {
 	}
 	check := validate.New(s)
 	rapid.Check(t, func(t *rapid.T) {
-		r, ok := p.relevant(Request{
-			Tenant:    rapid.StringMatching(`[a-z-]{1,20}[0-9]{0,8}`).Draw(t, "tenant"),
+		asked := Request{
+			Staff:     rapid.Bool().Draw(t, "staff"),
 			Principal: rapid.StringMatching(`[a-z-]{1,20}[0-9]{0,8}`).Draw(t, "principal"),
 			Action:    rapid.SampledFrom(Actions()).Draw(t, "action"),
 			Purpose:   rapid.StringN(1, 20, 100).Draw(t, "purpose"),
 			View:      rapid.SampledFrom([]string{"LAST_FOUR", "MASKED", "FULL"}).Draw(t, "view"),
 			BINRange:  rapid.StringN(1, 20, 100).Draw(t, "range"),
-		})
+		}
+		if !asked.Staff {
+			asked.Tenant = rapid.StringMatching(`[a-z-]{1,20}[0-9]{0,8}`).Draw(t, "tenant")
+		}
+		r, ok := p.relevant(asked)
+		if !asked.possible() && !ok {
+			return
+		}
 		if !ok {
 			t.Fatal("refused")
 		}
-		asked, entities := p.translate(r)
-		if err := check.Request(asked); err != nil {
+		translated, entities := p.translate(r)
+		if err := check.Request(translated); err != nil {
 			t.Error(err)
 		}
 		if err := check.Entities(entities); err != nil {
 			t.Error(err)
 		}
-		for _, uid := range []types.EntityUID{asked.Principal, asked.Resource} {
+		for _, uid := range []types.EntityUID{translated.Principal, translated.Resource} {
 			if _, ok := entities[uid]; !ok {
 				t.Errorf("%s is not among the entities", uid)
 			}
