@@ -10,13 +10,16 @@ import (
 )
 
 // SchemaVersion is the version of the schema that this package reads and writes.
-const SchemaVersion int64 = 1
+const SchemaVersion int64 = 2
 
 // applicationID tells cardvault's files from others: "cvlt".
 const applicationID = 0x63766c74
 
 //go:embed migrations/0001_vault.sql
 var vault0001 string
+
+//go:embed migrations/0002_log.sql
+var log0002 string
 
 // SchemaError says that the file has a newer schema than this program knows.
 type SchemaError struct{ Found, Known int64 }
@@ -38,6 +41,6 @@ func migrate(ctx context.Context, conn *sqlite.Conn) error {
 	}
 	return sqlitemigration.Migrate(ctx, conn, sqlitemigration.Schema{
 		AppID:      applicationID,
-		Migrations: []string{vault0001},
+		Migrations: []string{vault0001, log0002},
 	})
 }

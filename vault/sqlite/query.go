@@ -6,10 +6,12 @@ import (
 	"math"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/cardvault/cardvault/vault"
+	"github.com/cardvault/cardvault/vault/audit"
 )
 
 // collect runs one statement and returns its rows.
@@ -125,6 +127,19 @@ func (r *row) bytes() []byte {
 	return buf
 }
 
+// hash is zero where the column is NULL.
+func (r *row) hash() audit.Hash {
+	b := r.bytes()
+	if b == nil {
+		return audit.Hash{}
+	}
+	if len(b) != tlog.HashSize {
+		r.err = errValue
+		return audit.Hash{}
+	}
+	return audit.Hash(b)
+}
+
 func scanInt(r *row) (int64, error) { return r.int(), nil }
 
 func scanInt32(r *row) (int32, error) { return r.int32(), nil }
@@ -143,4 +158,20 @@ func nullable[T ~[16]byte](id T) any {
 		return nil
 	}
 	return b[:]
+}
+
+// nullableBytes is NULL for none.
+func nullableBytes(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
+// nullableHash is NULL for the zero hash.
+func nullableHash(hash audit.Hash) any {
+	if hash == (audit.Hash{}) {
+		return nil
+	}
+	return hash[:]
 }

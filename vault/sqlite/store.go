@@ -30,7 +30,7 @@ const (
 	busyTimeout = 10 * time.Second
 )
 
-// Store is a vault.Store in a file. Make one with Open.
+// Store is a vault.Store and a ledger.Store in a file. Make one with Open.
 type Store struct {
 	readers *sqlitex.Pool
 	// writing holds the one connection that writes; whoever has it is writing.

@@ -21,7 +21,10 @@ func (s *Store) Commit(ctx context.Context, fn func(ctx context.Context, tx vaul
 			return vault.ErrNoRecords
 		}
 		w.stale = w.stale || t.erased
-		return t.insertEntries(records)
+		if err := t.insertEntries(records); err != nil {
+			return err
+		}
+		return t.flushTail()
 	})
 }
 
@@ -31,6 +34,8 @@ type tx struct {
 	conn  *sqlite.Conn
 	// erased: something was deleted that must leave no trace.
 	erased bool
+	// tail is where the chain ends after the transaction; nil: nobody said.
+	tail *audit.Tail
 }
 
 var _ vault.Tx = (*tx)(nil)
