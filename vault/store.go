@@ -55,6 +55,8 @@ type Store interface {
 	// ListEntries returns up to limit entries of a tenant from the position on, in
 	// order of position.
 	ListEntries(ctx context.Context, tenant string, from EntryPosition, limit int) ([]audit.Record, error)
+	// Entry returns the tenant's entry with this number in a replica's chain.
+	Entry(ctx context.Context, tenant string, replica uuid.UUID, number int64) (audit.Record, error)
 	// Head returns the last entry of a replica's chain.
 	Head(ctx context.Context, replica uuid.UUID) (audit.Record, error)
 

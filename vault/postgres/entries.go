@@ -54,18 +54,31 @@ func (s *Store) ListEntries(ctx context.Context, tenant string, from vault.Entry
 	return run(ctx, s, scan, selectEntries, id, micros(from.Time), [16]byte(from.Replica), from.Number, limit)
 }
 
+const selectEntry = `
+SELECT e.number, e.time, e.body, t.name FROM audit_entries e JOIN tenants t ON t.id = e.tenant
+WHERE e.replica = $1 AND e.number = $2 AND t.name = $3`
+
+// Entry implements vault.Store.
+func (s *Store) Entry(ctx context.Context, tenant string, replica uuid.UUID, number int64) (audit.Record, error) {
+	return only(run(ctx, s, scanOf(replica), selectEntry, [16]byte(replica), number, tenant))
+}
+
 const selectHead = `
 SELECT e.number, e.time, e.body, t.name FROM audit_entries e JOIN tenants t ON t.id = e.tenant
 WHERE e.replica = $1 ORDER BY e.number DESC LIMIT 1`
 
 // Head implements vault.Store.
 func (s *Store) Head(ctx context.Context, replica uuid.UUID) (audit.Record, error) {
-	scan := func(row pgx.CollectableRow) (audit.Record, error) {
+	return only(run(ctx, s, scanOf(replica), selectHead, [16]byte(replica)))
+}
+
+// scanOf reads entries of one chain.
+func scanOf(replica uuid.UUID) pgx.RowToFunc[audit.Record] {
+	return func(row pgx.CollectableRow) (audit.Record, error) {
 		r := audit.Record{Replica: replica}
 		var time int64
 		err := row.Scan(&r.Number, &time, &r.Body, &r.Tenant)
 		r.Time = at(time)
 		return r, err
 	}
-	return only(run(ctx, s, scan, selectHead, [16]byte(replica)))
 }

@@ -48,6 +48,12 @@ func (s *Store) ListEntries(ctx context.Context, tenant string, from vault.Entry
 		ORDER BY e.time, e.replica, e.number LIMIT ?`, id, micros(from.Time), from.Replica[:], from.Number, limit)
 }
 
+// Entry implements vault.Store.
+func (s *Store) Entry(ctx context.Context, tenant string, replica uuid.UUID, number int64) (audit.Record, error) {
+	return only(read(ctx, s, scanEntry, selectEntries+`
+		WHERE e.replica = ? AND e.number = ? AND t.name = ?`, replica[:], number, tenant))
+}
+
 // Head implements vault.Store.
 func (s *Store) Head(ctx context.Context, replica uuid.UUID) (audit.Record, error) {
 	return only(read(ctx, s, scanEntry, selectEntries+`

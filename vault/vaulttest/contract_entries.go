@@ -18,6 +18,7 @@ func entryCases() []contractCase {
 		{"come back as they were written", entriesRoundTrip},
 		{"are listed by time, replica and number", entriesInOrder},
 		{"are each tenant's own", entriesOfTenants},
+		{"are found by replica and number, for their tenant", entriesByNumber},
 		{"end at the head", entriesHead},
 	}
 }
@@ -104,6 +105,36 @@ func entriesOfTenants(t *contract) {
 	}
 	none := must(t.open().ListEntries(t.Context(), "nobody", vault.EntryPosition{}, 10))(t)
 	same(t, "entries of nobody", len(none), 0)
+}
+
+func entriesByNumber(t *contract) {
+	r, other := newReplica(t, t.open()), newReplica(t, t.open())
+	want := r.records(
+		audit.Entry{Tenant: tenant, Time: start()},
+		audit.Entry{Tenant: foreign, Time: start()},
+		audit.Entry{Tenant: "", Action: "Start", Time: start()},
+	)
+	other.records(audit.Entry{Tenant: tenant, Time: start()})
+	store := t.open()
+	for _, record := range want {
+		got := must(store.Entry(t.Context(), record.Tenant, r.id, record.Number))(t)
+		same(t, "entry of "+record.Tenant, got, record)
+	}
+	for what, ask := range map[string]struct {
+		tenant  string
+		replica uuid.UUID
+		number  int64
+	}{
+		"of another tenant":   {foreign, r.id, 0},
+		"of the server":       {tenant, r.id, 2},
+		"of no tenant":        {"nobody", r.id, 0},
+		"beyond the chain":    {tenant, other.id, 1},
+		"before the chain":    {tenant, r.id, -1},
+		"of no known replica": {tenant, uuid.New(), 0},
+	} {
+		_, err := store.Entry(t.Context(), ask.tenant, ask.replica, ask.number)
+		is(t, "entry "+what, err, vault.ErrNoRow)
+	}
 }
 
 func entriesHead(t *contract) {
