@@ -137,6 +137,12 @@ type Tx interface {
 	// SetBINRangeState changes a range's state where it still is from; false: it is not.
 	SetBINRangeState(ctx context.Context, tenant, name string, from, to BINRangeState) (bool, error)
 
+	// SealChain says where the chain of the transaction's records ends after them. It
+	// is written with the records; nothing fails before. Records behind every tail do
+	// not come into the log. A tail that is not further than the one before changes
+	// nothing.
+	SealChain(tail audit.Tail)
+
 	// InsertKey makes row the active version of its scope in place of after (zero:
 	// of none), which becomes retiring. False: another replica was first.
 	InsertKey(ctx context.Context, row KeyRow, after uuid.UUID) (bool, error)

@@ -16,7 +16,7 @@ import (
 )
 
 // SchemaVersion is the version of the schema that this package reads and writes.
-const SchemaVersion int64 = 1
+const SchemaVersion int64 = 2
 
 //go:embed migrations/*.sql
 var embedded embed.FS

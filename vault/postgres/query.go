@@ -10,8 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cardvault/cardvault/vault"
+	"github.com/cardvault/cardvault/vault/audit"
 )
 
 // querier is a pool or a transaction.
@@ -136,4 +138,26 @@ func scanInt[T ~int16 | ~int32 | ~int64](row pgx.CollectableRow) (T, error) {
 	var n int64
 	err := row.Scan(&n)
 	return T(n), err
+}
+
+// nullableHash is NULL for the zero hash.
+func nullableHash(hash audit.Hash) []byte {
+	if hash == (audit.Hash{}) {
+		return nil
+	}
+	return hash[:]
+}
+
+// errValue refuses a row that this package cannot have written.
+var errValue = errors.New("postgres: a column holds what it cannot")
+
+// hashOf is the hash in a column, zero where it is NULL.
+func hashOf(column []byte) (audit.Hash, error) {
+	if column == nil {
+		return audit.Hash{}, nil
+	}
+	if len(column) != tlog.HashSize {
+		return audit.Hash{}, errValue
+	}
+	return audit.Hash(column), nil
 }

@@ -66,7 +66,7 @@ func contractAsApp(t *testing.T, cluster *pgtest.Cluster) {
 	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
 		t.Helper()
 		dsn := deployed(t, cluster)
-		return func(t testing.TB) vault.Store {
+		return func(t testing.TB) vaulttest.Store {
 			t.Helper()
 			return open(t, as(t, dsn, "cardvault_app"))
 		}
@@ -102,8 +102,21 @@ func rightsOfRoles(t *testing.T, dsn string) {
 		"cardvault_app": {
 			"UPDATE audit_entries SET body = body",
 			"UPDATE audit_entries SET tenant = 0",
-			"DELETE FROM audit_entries",
 			"TRUNCATE audit_entries",
+			"UPDATE audit_chains SET wrapped = ''",
+			"UPDATE audit_chains SET kek_kind = 'local'",
+			"DELETE FROM audit_chains",
+			"DELETE FROM log_chains",
+			"UPDATE log_chains SET replica = gen_random_uuid()",
+			"DELETE FROM log_head",
+			"INSERT INTO log_head SELECT * FROM log_head",
+			"UPDATE log_head SET id = 0",
+			"UPDATE log_runs SET replica = gen_random_uuid()",
+			"DELETE FROM log_runs",
+			"TRUNCATE log_runs",
+			"UPDATE log_tiles SET tile = 1",
+			"DELETE FROM log_tiles",
+			"TRUNCATE log_tiles",
 			"INSERT INTO audit_entries SELECT * FROM audit_entries ON CONFLICT (replica, number) DO UPDATE SET body = excluded.body",
 			"DROP TABLE audit_entries",
 			"ALTER TABLE audit_entries DISABLE TRIGGER ALL",
@@ -130,6 +143,9 @@ func rightsOfRoles(t *testing.T, dsn string) {
 			"SELECT * FROM keys",
 			"SELECT * FROM requests",
 			"SELECT * FROM bin_ranges",
+			"SELECT wrapped FROM audit_chains",
+			"UPDATE log_head SET first = 0",
+			"DELETE FROM log_tiles",
 			"INSERT INTO audit_entries SELECT * FROM audit_entries",
 			"UPDATE audit_entries SET body = body",
 			"DELETE FROM audit_entries",
@@ -153,6 +169,13 @@ func rightsOfRoles(t *testing.T, dsn string) {
 	if err := auditor.QueryRow(t.Context(), "SELECT count(*) FROM audit_entries JOIN tenants ON id = tenant").Scan(&entries); err != nil || entries == 0 {
 		t.Errorf("the auditor sees %d entries, error %v", entries, err)
 	}
+	for _, columns := range []string{
+		"* FROM log_chains", "* FROM log_head", "* FROM log_runs", "* FROM log_tiles", "replica, number, head, seal FROM audit_chains",
+	} {
+		if _, err := auditor.Exec(t.Context(), "SELECT "+columns); err != nil {
+			t.Errorf("the auditor cannot read %s: %v", columns, err)
+		}
+	}
 	if _, err := store.Head(t.Context(), uuid.New()); !errors.Is(err, vault.ErrNoRow) {
 		t.Error(err)
 	}
@@ -175,17 +198,17 @@ func strangersStayOut(t *testing.T, dsn string) {
 func rightsTakenBack(t *testing.T, dsn string) {
 	t.Helper()
 	owner := as(t, dsn, "cardvault_owner")
-	if _, err := connect(t, owner).Exec(t.Context(), "GRANT UPDATE (body), DELETE ON audit_entries TO cardvault_app"); err != nil {
+	if _, err := connect(t, owner).Exec(t.Context(), "GRANT UPDATE (body), TRUNCATE ON audit_entries TO cardvault_app"); err != nil {
 		t.Fatal(err)
 	}
 	app := connect(t, as(t, dsn, "cardvault_app"))
-	if _, err := app.Exec(t.Context(), "DELETE FROM audit_entries"); err != nil {
+	if _, err := app.Exec(t.Context(), "TRUNCATE audit_entries"); err != nil {
 		t.Fatalf("the right was not given: %v", err)
 	}
 	if _, _, err := postgres.Migrate(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}
-	for _, statement := range []string{"DELETE FROM audit_entries", "UPDATE audit_entries SET body = body"} {
+	for _, statement := range []string{"TRUNCATE audit_entries", "UPDATE audit_entries SET body = body"} {
 		if _, err := app.Exec(t.Context(), statement); err == nil {
 			t.Errorf("%s is still allowed", statement)
 		}

@@ -1,4 +1,4 @@
-// Package postgres is the vault's store on PostgreSQL.
+// Package postgres is the vault's store, and its log's, on PostgreSQL.
 //
 // One Commit is one transaction, and what several replicas could want at once is
 // decided in the statement: a row changes only where it still is as the writer
@@ -46,7 +46,7 @@ type Config struct {
 	MaxConns int32
 }
 
-// Store is a vault.Store on PostgreSQL. Make one with Open.
+// Store is a vault.Store and a ledger.Store on PostgreSQL. Make one with Open.
 type Store struct {
 	pool *pgxpool.Pool
 	// tenants and ranges keep names, which never change: string → int32 and

@@ -4,7 +4,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/postgres"
 	"github.com/cardvault/cardvault/vault/vaulttest"
 	"github.com/cardvault/cardvault/vault/vaulttest/pgtest"
@@ -17,7 +16,7 @@ func TestContract(t *testing.T) {
 	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
 		t.Helper()
 		dsn := migrated(t, pgtest.DSN(t))
-		return func(t testing.TB) vault.Store {
+		return func(t testing.TB) vaulttest.Store {
 			t.Helper()
 			return open(t, dsn)
 		}
@@ -59,7 +58,7 @@ func TestContractUnderSerializableIsolation(t *testing.T) {
 	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
 		t.Helper()
 		dsn := migrated(t, pgtest.DSN(t)) + "&default_transaction_isolation=serializable"
-		return func(t testing.TB) vault.Store {
+		return func(t testing.TB) vaulttest.Store {
 			t.Helper()
 			return open(t, dsn)
 		}

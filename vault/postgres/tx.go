@@ -19,22 +19,30 @@ const rollbackTimeout = time.Second
 
 // Commit implements vault.Store.
 func (s *Store) Commit(ctx context.Context, fn func(ctx context.Context, tx vault.Tx) ([]audit.Record, error)) error {
-	return repeat(ctx, func() error { return s.attempt(ctx, fn) })
+	return s.transact(ctx, func(t *tx) error {
+		records, err := fn(ctx, t)
+		if err != nil {
+			return err
+		}
+		return t.finish(ctx, records)
+	})
+}
+
+// transact runs one transaction, from the start again where that can help. f ends
+// it with finish or commit.
+func (s *Store) transact(ctx context.Context, f func(t *tx) error) error {
+	return repeat(ctx, func() error { return s.attempt(ctx, f) })
 }
 
 // attempt runs one transaction from beginning to end.
-func (s *Store) attempt(ctx context.Context, fn func(ctx context.Context, tx vault.Tx) ([]audit.Record, error)) error {
+func (s *Store) attempt(ctx context.Context, f func(t *tx) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return failure(err)
 	}
 	defer conn.Release()
 	t := &tx{store: s, conn: conn, gone: map[int32]int64{}, tenants: map[string]int32{}}
-	records, err := fn(ctx, t)
-	if err == nil {
-		err = t.finish(ctx, records)
-	}
-	if err != nil {
+	if err := f(t); err != nil {
 		t.rollback(ctx)
 		return err
 	}
@@ -55,6 +63,8 @@ type tx struct {
 	gone map[int32]int64
 	// tenants are those that others may not see yet.
 	tenants map[string]int32
+	// tail is where the chain ends after the transaction; nil: nobody said.
+	tail *audit.Tail
 }
 
 var _ vault.Tx = (*tx)(nil)
@@ -79,6 +89,9 @@ func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 // each runs a statement n times, with the arguments that args returns, in one
 // round trip. It returns how many rows each changed.
 func (t *tx) each(ctx context.Context, sql string, n int, args func(i int) []any) ([]int64, error) {
+	if n == 0 {
+		return nil, nil
+	}
 	if err := t.begin(ctx); err != nil {
 		return nil, failure(err)
 	}
@@ -123,14 +136,22 @@ func (t *tx) finish(ctx context.Context, records []audit.Record) error {
 		return err
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(insertEntries, insert...)
+	if t.tail == nil {
+		batch.Queue(insertEntries, insert...)
+	} else {
+		batch.Queue(insertSealed, append(insert, tailArgs(t.tail)...)...)
+	}
+	return t.commit(ctx, batch)
+}
+
+// commit runs the last statements of the transaction, and ends it where it began.
+func (t *tx) commit(ctx context.Context, batch *pgx.Batch) error {
 	if t.begun {
 		batch.Queue("COMMIT")
 	}
 	return outcome(t.send(ctx, batch))
 }
 
-// send runs the last statements of the transaction.
 func (t *tx) send(ctx context.Context, batch *pgx.Batch) error {
 	results := t.conn.SendBatch(ctx, batch)
 	for _, query := range batch.QueuedQueries {
@@ -155,13 +176,17 @@ func closed(results pgx.BatchResults) error {
 
 var errRolledBack = errors.New("postgres: the server rolled back what it was told to commit")
 
-// outcome tells what is known once the end of a transaction was sent: an error of
-// the server means that it rolled back; a lost connection tells nothing.
+// outcome tells what is known once the end of a transaction was sent.
 func outcome(err error) error {
 	if errors.Is(err, errRolledBack) {
 		return errRolledBack
 	}
-	err = failure(err)
+	return settled(failure(err))
+}
+
+// settled is the failure of what ends a transaction, or is one by itself: an error
+// of the server means that it rolled back; a lost connection tells nothing.
+func settled(err error) error {
 	switch {
 	case errors.Is(err, errLost):
 		return fmt.Errorf("%w: %w", vault.ErrUnknownOutcome, err)

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/sqlite"
 	"github.com/cardvault/cardvault/vault/vaulttest"
 )
@@ -14,7 +13,7 @@ func TestContract(t *testing.T) {
 	vaulttest.StoreContract(t, func(t testing.TB) vaulttest.Database {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), "vault.db")
-		return func(t testing.TB) vault.Store {
+		return func(t testing.TB) vaulttest.Store {
 			t.Helper()
 			return open(t, path)
 		}

@@ -6,14 +6,21 @@ import (
 	"testing"
 
 	"github.com/cardvault/cardvault/vault"
+	"github.com/cardvault/cardvault/vault/ledger"
 )
+
+// Store is what a database has to be: the vault's store, and its log's.
+type Store interface {
+	vault.Store
+	ledger.Store
+}
 
 // Database opens stores on one database, which is empty at first. Each is another
 // replica's; they end with the test.
-type Database func(t testing.TB) vault.Store
+type Database func(t testing.TB) Store
 
-// StoreContract tests that a store keeps every sentence of vault.Store and
-// vault.Tx. fresh makes a Database of its own for each test.
+// StoreContract tests that a store keeps every sentence of vault.Store, vault.Tx
+// and ledger.Store. fresh makes a Database of its own for each test.
 func StoreContract(t *testing.T, fresh func(t testing.TB) Database) {
 	t.Helper()
 	for _, aggregate := range []struct {
@@ -29,6 +36,10 @@ func StoreContract(t *testing.T, fresh func(t testing.TB) Database) {
 		{"BINRanges", rangeCases()},
 		{"Blocks", blockCases()},
 		{"Keys", keyCases()},
+		{"Chains", chainCases()},
+		{"Lease", leaseCases()},
+		{"Log", logCases()},
+		{"Drop", dropCases()},
 	} {
 		t.Run(aggregate.name, func(t *testing.T) {
 			t.Parallel()
@@ -55,7 +66,7 @@ type contract struct {
 }
 
 // open opens another replica's store.
-func (c *contract) open() vault.Store {
+func (c *contract) open() Store {
 	c.Helper()
 	return c.db(c.T)
 }

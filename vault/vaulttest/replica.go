@@ -28,14 +28,16 @@ func start() time.Time { return time.Date(2026, time.March, 14, 15, 9, 26, 53589
 
 // replica writes to a store with a chain of its own, as a server does.
 type replica struct {
-	vault.Store
+	Store
 	t     testing.TB
 	id    uuid.UUID
 	chain audit.Chain
 	now   time.Time
+	// sealed are the records that seal wrote.
+	sealed []audit.Record
 }
 
-func newReplica(t testing.TB, store vault.Store) *replica {
+func newReplica(t testing.TB, store Store) *replica {
 	t.Helper()
 	id := uuid.New()
 	return &replica{Store: store, t: t, id: id, chain: audit.NewChain(id), now: start()}
