@@ -1,17 +1,13 @@
 package localkek_test
 
 import (
-	"bytes"
-	"encoding/base64"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
+	"github.com/cardvault/cardvault/crypto/keyfile"
 	"github.com/cardvault/cardvault/crypto/keyring/kektest"
 	"github.com/cardvault/cardvault/crypto/localkek"
 	"github.com/cardvault/cardvault/crypto/secret"
@@ -25,15 +21,6 @@ func create(t *testing.T) (kek *localkek.KEK, path string) {
 		t.Fatal(err)
 	}
 	return kek, path
-}
-
-func read(tb testing.TB, path string) []byte {
-	tb.Helper()
-	content, err := fs.ReadFile(os.DirFS(filepath.Dir(path)), filepath.Base(path))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return content
 }
 
 func TestContract(t *testing.T) {
@@ -61,138 +48,6 @@ func TestReopenedKEKUnwraps(t *testing.T) {
 	}
 }
 
-func TestFileIsItsOwnersAlone(t *testing.T) {
-	_, path := create(t)
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Mode() != 0o600 {
-		t.Errorf("mode %o", info.Mode())
-	}
-	if !strings.Contains(string(read(t, path)), "NOT FOR PRODUCTION") {
-		t.Error("the file does not say what it is")
-	}
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil || len(entries) != 1 {
-		t.Errorf("the folder holds %v, %v", entries, err)
-	}
-}
-
-func TestExposedFileIsRefused(t *testing.T) {
-	_, path := create(t)
-	for _, mode := range []fs.FileMode{0o640, 0o604, 0o620, 0o602, 0o610, 0o666, 0o777} {
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-		if kek, err := localkek.Open(path); !errors.Is(err, localkek.ErrExposed) || kek != nil {
-			t.Errorf("mode %o: %v", mode, err)
-		}
-	}
-	for _, mode := range []fs.FileMode{0o600, 0o400} {
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := localkek.Open(path); err != nil {
-			t.Errorf("mode %o: %v", mode, err)
-		}
-	}
-}
-
-// To overwrite a KEK would lose every key it wrapped.
-func TestCreateOverwritesNothing(t *testing.T) {
-	_, path := create(t)
-	before := read(t, path)
-	if kek, err := localkek.Create(path); !errors.Is(err, fs.ErrExist) || kek != nil {
-		t.Errorf("Create over a KEK: %v", err)
-	}
-	if !bytes.Equal(before, read(t, path)) {
-		t.Error("the file changed")
-	}
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil || len(entries) != 1 {
-		t.Errorf("the folder holds %v, %v", entries, err)
-	}
-}
-
-func TestOneOfManyCreates(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "kek")
-	var made atomic.Int32
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			switch _, err := localkek.Create(path); {
-			case err == nil:
-				made.Add(1)
-			case !errors.Is(err, fs.ErrExist):
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if made.Load() != 1 {
-		t.Errorf("%d KEKs made in one file", made.Load())
-	}
-	if _, err := localkek.Open(path); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestMissingFiles(t *testing.T) {
-	if _, err := localkek.Open(filepath.Join(t.TempDir(), "kek")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Open of no file: %v", err)
-	}
-	if _, err := localkek.Create(filepath.Join(t.TempDir(), "no", "kek")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Create in no folder: %v", err)
-	}
-	folder := filepath.Join(t.TempDir(), "kek")
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := localkek.Open(folder); err == nil {
-		t.Error("Open of a folder")
-	}
-}
-
-// A damaged file is refused, and what is left of the key stays out of the error.
-func TestDamagedFileIsRefused(t *testing.T) {
-	_, path := create(t)
-	whole := read(t, path)
-	lines := bytes.SplitAfter(whole, []byte("\n"))
-	key := lines[1]
-	damaged := map[string][]byte{
-		"empty":          nil,
-		"no header":      key,
-		"no key":         lines[0],
-		"other header":   append([]byte("x"), whole[1:]...),
-		"no line break":  whole[:len(whole)-1],
-		"a byte more":    append(bytes.Clone(whole), '\n'),
-		"twice":          append(bytes.Clone(whole), whole...),
-		"short key":      append(bytes.Clone(lines[0]), key[4:]...),
-		"not base64":     append(bytes.Clone(lines[0]), "!"+string(key[1:])...),
-		"broken line":    append(bytes.Clone(lines[0]), "\n"+string(key[:len(key)-1])...),
-		"break for pad":  append(bytes.Clone(lines[0]), string(key[:len(key)-2])+"\n\n"...),
-		"33 bytes":       append(bytes.Clone(lines[0]), base64.StdEncoding.EncodeToString(make([]byte, 33))+"\n"...),
-		"another end":    append(bytes.Clone(whole[:len(whole)-1]), 'x'),
-		"stray last bit": append(bytes.Clone(lines[0]), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB=\n"...),
-	}
-	for name, content := range damaged {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "kek")
-			if err := os.WriteFile(path, content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			kek, err := localkek.Open(path)
-			if err == nil || kek != nil {
-				t.Fatalf("opened %q", content)
-			}
-			if strings.Contains(err.Error(), string(key[8:16])) {
-				t.Errorf("the error shows the key: %v", err)
-			}
-		})
-	}
-}
-
 func TestWrapLeavesTheKeyAlone(t *testing.T) {
 	kek, _ := create(t)
 	key := secret.New([]byte("a key"))
@@ -204,22 +59,23 @@ func TestWrapLeavesTheKeyAlone(t *testing.T) {
 	}
 }
 
-func FuzzOpen(f *testing.F) {
-	path := filepath.Join(f.TempDir(), "kek")
-	if _, err := localkek.Create(path); err != nil {
-		f.Fatal(err)
+// What its file keeps is tested in package keyfile.
+func TestWhatIsRefused(t *testing.T) {
+	_, path := create(t)
+	if kek, err := localkek.Create(path); !errors.Is(err, fs.ErrExist) || kek != nil {
+		t.Errorf("Create over a KEK: %v", err)
 	}
-	whole := read(f, path)
-	f.Add(whole)
-	f.Add(whole[:len(whole)-1])
-	f.Add([]byte(nil))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		path := filepath.Join(t.TempDir(), "kek")
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := localkek.Open(path); err == nil && len(content) != len(whole) {
-			t.Errorf("opened %q", content)
-		}
-	})
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if kek, err := localkek.Open(path); !errors.Is(err, keyfile.ErrExposed) || kek != nil {
+		t.Errorf("open to the group: %v", err)
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	if err := keyfile.Create(other, "another key, NOT FOR PRODUCTION\n", secret.Random(32)); err != nil {
+		t.Fatal(err)
+	}
+	if kek, err := localkek.Open(other); err == nil || kek != nil {
+		t.Error("another key is a KEK")
+	}
 }
