@@ -65,7 +65,7 @@ func (c *Config) validate() error {
 	if !isPath(c.Mount) {
 		return errors.New("transit: mount: must be a path of letters, digits, '.', '_' and '-'")
 	}
-	if !isPath(c.Key) || strings.Contains(c.Key, "/") {
+	if !isName(c.Key) {
 		return errors.New("transit: key: must be a name of letters, digits, '.', '_' and '-'")
 	}
 	if c.Namespace != "" && !isPath(c.Namespace) {
@@ -76,6 +76,9 @@ func (c *Config) validate() error {
 	}
 	return c.Auth.validate()
 }
+
+// isName reports whether s can be the name of a key.
+func isName(s string) bool { return isPath(s) && !strings.Contains(s, "/") }
 
 // isPath reports whether s is a path in which no segment can be mistaken for
 // another request: no "..", no query, no escape.

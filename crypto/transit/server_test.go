@@ -17,10 +17,12 @@ import (
 	"github.com/cardvault/cardvault/crypto/transit/transittest"
 )
 
-// leastPrivilege is the policy that operators install, for the KEK "kek".
+// leastPrivilege is the policy that operators install, for the keys "kek" and
+// "audit".
 func leastPrivilege(t *testing.T) string {
 	t.Helper()
-	return strings.ReplaceAll(readText(t, filepath.Join("..", "..", "deploy", "transit", "policy.hcl")), `/cardvault"`, `/kek"`)
+	policy := readText(t, filepath.Join("..", "..", "deploy", "transit", "policy.hcl"))
+	return strings.NewReplacer(`/cardvault"`, `/kek"`, `/cardvault-audit"`, `/audit"`).Replace(policy)
 }
 
 // generous keeps a busy test machine from looking like a silent server.

@@ -1,10 +1,13 @@
-// Package transit is the key-encryption key in production: a key of HashiCorp
-// Vault's transit engine, or of OpenBao's. It never leaves the server; keys to be
-// wrapped and unwrapped go there over TLS.
+// Package transit keeps the keys of production in HashiCorp Vault's transit engine,
+// or OpenBao's: the key-encryption key, and the key that signs the checkpoints of the
+// audit log. They never leave the server; what they are for goes there over TLS.
 //
-// The key is derived: transit makes a key of its own for each context, and the
-// binding of a wrapped key is that context. Transit's associated data would not do,
-// since its rewrap cannot take any.
+// The key-encryption key is derived: transit makes a key of its own for each context,
+// and the binding of a wrapped key is that context. Transit's associated data would
+// not do, since its rewrap cannot take any.
+//
+// The Signer's key is Ed25519. For a while after a rotation the version before signs
+// too, so that nobody has to learn of the new one at the same moment.
 //
 // What a caller can rely on:
 //
@@ -22,13 +25,8 @@ package transit
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
-
-	"github.com/hashicorp/vault/api"
 
 	"github.com/cardvault/cardvault/crypto/keyring"
 	"github.com/cardvault/cardvault/crypto/secret"
@@ -39,9 +37,8 @@ const Kind = "transit"
 
 // KEK is a transit key. Make it with New and Close it.
 type KEK struct {
-	session   *session
+	engine    *engine
 	transport *http.Transport
-	mount     string
 	key       string
 }
 
@@ -62,12 +59,14 @@ func New(cfg Config) (*KEK, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &KEK{session: newSession(client, cfg.Auth.method()), transport: transport, mount: cfg.Mount, key: cfg.Key}, nil
+	e := &engine{session: newSession(client, cfg.Auth.method()), mount: cfg.Mount}
+	return &KEK{engine: e, transport: transport, key: cfg.Key}, nil
 }
 
-// Close ends the renewal of the token and closes the connections. Later calls fail.
+// Close ends the renewal of the token and closes the connections. Later calls fail,
+// those of its Signers too.
 func (k *KEK) Close() {
-	k.session.close()
+	k.engine.session.close()
 	k.transport.CloseIdleConnections()
 }
 
@@ -80,14 +79,14 @@ func (k *KEK) Wrap(ctx context.Context, binding []byte, key secret.Bytes) (wrapp
 	if len(binding) == 0 {
 		return nil, "", fmt.Errorf("transit: wrap: %w: no binding", keyring.ErrDenied)
 	}
-	text, err := k.write(ctx, "encrypt", "ciphertext", map[string]any{
+	text, err := k.engine.write(ctx, "encrypt", k.key, "ciphertext", map[string]any{
 		"plaintext": base64.StdEncoding.EncodeToString(key.Reveal()),
 		"context":   base64.StdEncoding.EncodeToString(binding),
 	})
 	if err != nil {
 		return nil, "", explain(ctx, "wrap", err)
 	}
-	version, ok := versionOf(text)
+	version, _, ok := versionOf(text)
 	if !ok {
 		return nil, "", explain(ctx, "wrap", errAnswer)
 	}
@@ -99,10 +98,10 @@ func (k *KEK) Unwrap(ctx context.Context, binding, wrapped []byte) (secret.Bytes
 	if len(binding) == 0 {
 		return secret.Bytes{}, fmt.Errorf("transit: unwrap: %w: no binding", keyring.ErrDenied)
 	}
-	if _, ok := versionOf(string(wrapped)); !ok {
+	if _, _, ok := versionOf(string(wrapped)); !ok {
 		return secret.Bytes{}, fmt.Errorf("transit: unwrap: %w: not wrapped by transit", keyring.ErrDenied)
 	}
-	text, err := k.write(ctx, "decrypt", "plaintext", map[string]any{
+	text, err := k.engine.write(ctx, "decrypt", k.key, "plaintext", map[string]any{
 		"ciphertext": string(wrapped),
 		"context":    base64.StdEncoding.EncodeToString(binding),
 	})
@@ -114,41 +113,4 @@ func (k *KEK) Unwrap(ctx context.Context, binding, wrapped []byte) (secret.Bytes
 		return secret.Bytes{}, explain(ctx, "unwrap", errAnswer) // no cause: it would quote the key
 	}
 	return secret.New(key), nil
-}
-
-// errAnswer is the cause when an answer of 200 is not what transit answers.
-var errAnswer = errors.New("answer is not in transit's form")
-
-// write calls an operation on the key and returns one field of the answer.
-func (k *KEK) write(ctx context.Context, operation, field string, data map[string]any) (string, error) {
-	var text string
-	err := k.session.do(ctx, func(ctx context.Context, client *api.Client) error {
-		answer, err := client.Logical().WriteWithContext(ctx, k.mount+"/"+operation+"/"+k.key, data)
-		if err != nil {
-			return err
-		}
-		if answer == nil {
-			return errAnswer
-		}
-		var ok bool
-		if text, ok = answer.Data[field].(string); !ok {
-			return errAnswer
-		}
-		return nil
-	})
-	return text, err
-}
-
-// versionOf returns the key version N in transit's form of a ciphertext,
-// "vault:vN:" and base64.
-func versionOf(wrapped string) (version string, ok bool) {
-	rest, ok := strings.CutPrefix(wrapped, "vault:v")
-	if !ok {
-		return "", false
-	}
-	version, body, ok := strings.Cut(rest, ":")
-	if n, err := strconv.ParseUint(version, 10, 32); err != nil || n == 0 || !ok || body == "" {
-		return "", false
-	}
-	return version, true
 }

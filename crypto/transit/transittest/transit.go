@@ -86,6 +86,12 @@ func (s *Server) CreateKey(t testing.TB, mount, name string, opts map[string]any
 	s.write(t, mount+"/keys/"+name, opts)
 }
 
+// CreateSigningKey makes a key that signs the checkpoints of an audit log.
+func (s *Server) CreateSigningKey(t testing.TB, mount, name string) {
+	t.Helper()
+	s.CreateKey(t, mount, name, map[string]any{"type": "ed25519"})
+}
+
 // write makes one request as root. The server answers options that it does not know with a warning alone, which in a
 // test is a mistake.
 func (s *Server) write(t testing.TB, path string, data map[string]any) *vaultapi.Secret {
