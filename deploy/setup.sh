@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what `make test` needs and this machine lacks: the server programs of PostgreSQL and, for the race detector,
-# a C compiler. Where nothing is missing it does and says nothing. The tests start throw-away servers of their own, so no
-# system-wide PostgreSQL is set up or left running.
+# Installs what `make test` needs and this machine lacks: the server programs of PostgreSQL, for the race detector a C
+# compiler, and for the pages of reports a browser, Chromium. Where nothing is missing it does and says nothing. The tests
+# start throw-away servers of their own, so no system-wide PostgreSQL is set up or left running.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -35,6 +35,16 @@ has_c_compiler() {
 	echo '#include <stdlib.h>' | "${CC:-gcc}" -E - >/dev/null 2>&1
 }
 
+# One of the names that chromedp, which drives it, looks for in PATH. Ubuntu's chromium-browser is a stub for a snap where
+# snap is missing, so each must be able to say its version.
+has_browser() {
+	local name
+	for name in headless_shell headless-shell chromium chromium-browser google-chrome google-chrome-stable; do
+		if command -v "$name" >/dev/null && "$name" --version >/dev/null 2>&1; then return; fi
+	done
+	return 1
+}
+
 # Debian's server package makes a "main" cluster and starts it, unless a setting that must be there before says no. The
 # setting is taken away again: it is not ours to decide what a later installation does.
 install_postgresql() {
@@ -52,6 +62,7 @@ command -v go >/dev/null || die 'Go is missing (go.mod says which version): http
 missing=()
 has_postgresql || missing+=('the server programs of PostgreSQL (initdb, pg_ctl)')
 has_c_compiler || missing+=('a C compiler with the headers of the C library')
+has_browser || missing+=('a browser: Chromium or Google Chrome')
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 for what in "${missing[@]}"; do say "missing: $what"; done
@@ -60,3 +71,4 @@ command -v apt-get >/dev/null || die 'this is not Debian or Ubuntu: install the 
 as_root apt-get update -qq
 has_c_compiler || apt_install gcc libc6-dev
 has_postgresql || install_postgresql
+has_browser || { apt_install chromium && has_browser; } || die 'no Chromium that runs comes with this system: install Google Chrome, and try again'
