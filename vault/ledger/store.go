@@ -32,6 +32,9 @@ type Store interface {
 	ListGrown(ctx context.Context, limit int) ([]Grown, error)
 	// ChainRecords returns up to limit records of a chain, from number on.
 	ChainRecords(ctx context.Context, replica uuid.UUID, number int64, limit int) ([]audit.Record, error)
+	// ChainTail returns the tail of a chain as its replica last sealed it; false: the
+	// chain has none.
+	ChainTail(ctx context.Context, replica uuid.UUID) (audit.Tail, bool, error)
 	// ExtendLog appends to the log, adding one to the beat. ErrFenced also where the
 	// log's size is not x.Size.
 	ExtendLog(ctx context.Context, term int64, x Extension) error

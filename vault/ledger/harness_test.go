@@ -1,0 +1,328 @@
+package ledger_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/metric/noop"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/cardvault/cardvault/vault"
+	"github.com/cardvault/cardvault/vault/audit"
+	"github.com/cardvault/cardvault/vault/ledger"
+	"github.com/cardvault/cardvault/vault/sqlite"
+	"github.com/cardvault/cardvault/vault/vaulttest"
+)
+
+const origin = "cards.example.com/audit"
+
+// site is a database with writers and ledgers on it.
+type site struct {
+	t     *testing.T
+	path  string
+	store *sqlite.Store
+	clock *vaulttest.Clock
+	log   *vaulttest.LogBuffer
+	key   *signer
+	// writers by their replica, so that the log can be compared with what they wrote.
+	writers []*writer
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{
+		t: t, path: filepath.Join(t.TempDir(), "cards.db"), log: &vaulttest.LogBuffer{}, key: newSigner(t),
+		clock: vaulttest.NewClock(time.Date(2026, time.March, 14, 15, 9, 26, 0, time.UTC)),
+	}
+	s.store = s.open(s.path)
+	return s
+}
+
+func (s *site) open(path string) *sqlite.Store {
+	s.t.Helper()
+	store, err := sqlite.Open(s.t.Context(), path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	return store
+}
+
+// config is that of a new replica.
+func (s *site) config() ledger.Config {
+	return ledger.Config{
+		Store: s.store, Signer: s.key, Origin: origin, Replica: uuid.New(), Verify: verifySeal,
+		Clock: s.clock.Now, Log: slog.New(slog.NewJSONHandler(io.MultiWriter(s.log, s.t.Output()), nil)), Meter: noop.Meter{},
+	}
+}
+
+func (s *site) ledger(change func(*ledger.Config)) *ledger.Ledger {
+	s.t.Helper()
+	cfg := s.config()
+	if change != nil {
+		change(&cfg)
+	}
+	l, err := ledger.New(cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return l
+}
+
+// takeOver lets the lease lapse, as l sees it, and steps it.
+func (s *site) takeOver(l *ledger.Ledger) {
+	s.t.Helper()
+	s.step(l)
+	s.clock.Advance(3 * time.Second)
+	s.step(l)
+}
+
+func (s *site) step(l *ledger.Ledger) {
+	s.t.Helper()
+	if err := l.Step(s.t.Context()); err != nil {
+		s.t.Fatalf("step: %v", err)
+	}
+}
+
+// alarms returns how often an alarm was raised.
+func (s *site) alarms(what string) int {
+	return strings.Count(s.log.String(), `"alarm":"`+what+`"`)
+}
+
+// writer is the chain of a replica.
+type writer struct {
+	*site
+	store  vault.Store
+	chain  audit.Chain
+	id     uuid.UUID
+	bodies [][]byte
+}
+
+func (s *site) writer() *writer {
+	id := uuid.New()
+	w := &writer{site: s, store: s.store, id: id, chain: audit.NewChain(id)}
+	s.writers = append(s.writers, w)
+	return w
+}
+
+// write commits n entries with a sealed tail.
+func (w *writer) write(n int) {
+	w.t.Helper()
+	w.commit(n, sealTail)
+}
+
+// commit commits n entries with a tail that seal makes of the honest one, or none.
+func (w *writer) commit(n int, seal func(audit.Tail) (audit.Tail, bool)) {
+	w.t.Helper()
+	records := make([]audit.Record, n)
+	chain := w.chain
+	for i := range records {
+		chain, records[i] = chain.Append(audit.Entry{Tenant: "acme", Action: "Test", Decision: audit.Allow, Result: "OK"}, w.clock.Now())
+		w.bodies = append(w.bodies, records[i].Body)
+	}
+	err := w.store.Commit(context.Background(), func(_ context.Context, tx vault.Tx) ([]audit.Record, error) {
+		if tail, ok := seal(audit.Tail{Replica: w.id, Number: chain.Len() - 1, Head: chain.Head()}); ok {
+			tx.SealChain(tail)
+		}
+		return records, nil
+	})
+	if err != nil {
+		w.t.Fatalf("commit: %v", err)
+	}
+	w.chain = chain
+}
+
+// sealTail seals as replicas do; its key is what verifySeal knows.
+func sealTail(t audit.Tail) (audit.Tail, bool) {
+	t.KEKKind, t.Key = "test", []byte("key of "+t.Replica.String())
+	t.Seal = sealOf(t)
+	return t, true
+}
+
+func noSeal(t audit.Tail) (audit.Tail, bool) {
+	return audit.Tail{Replica: t.Replica, Number: t.Number}, true
+}
+
+func noTail(audit.Tail) (audit.Tail, bool) { return audit.Tail{}, false }
+
+func badSeal(t audit.Tail) (audit.Tail, bool) {
+	t, _ = sealTail(t)
+	t.Seal[0] ^= 1
+	return t, true
+}
+
+func sealOf(t audit.Tail) audit.Hash {
+	mac := hmac.New(sha256.New, t.Key)
+	mac.Write(binary.BigEndian.AppendUint64(t.Replica[:], uint64(t.Number)))
+	mac.Write(t.Head[:])
+	return audit.Hash(mac.Sum(nil))
+}
+
+var errSealOfTest = errors.New("bad seal")
+
+func verifySeal(_ context.Context, t audit.Tail) error {
+	if seal := sealOf(t); !hmac.Equal(seal[:], t.Seal[:]) {
+		return errSealOfTest
+	}
+	return nil
+}
+
+// signer signs in memory and keeps what it signed.
+type signer struct {
+	note.Signer
+	verifier note.Verifier
+
+	mu     sync.Mutex
+	signed []audit.Checkpoint
+}
+
+func newSigner(t *testing.T) *signer {
+	t.Helper()
+	private, public, err := note.GenerateKey(nil, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &signer{Signer: s, verifier: v}
+}
+
+func (s *signer) Sign(ctx context.Context, text string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c, err := audit.ParseCheckpoint(text)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signed = append(s.signed, c)
+	return note.Sign(&note.Note{Text: text}, s.Signer)
+}
+
+func (s *signer) Keys(context.Context) ([]note.Verifier, error) {
+	return []note.Verifier{s.verifier}, nil
+}
+
+// checkLog checks all that the log promises, by what is in the store and what the
+// writers wrote: every entry once, in the order of its chain, under a checkpoint that
+// verifies; and that every checkpoint ever signed is of a tree that this one begins
+// with.
+func (s *site) checkLog(l *ledger.Ledger) {
+	s.t.Helper()
+	t := s.t
+	signed, c, err := l.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatalf("checkpoint: %v", err)
+	}
+	if got, err := audit.OpenCheckpoint(signed, s.key.verifier); err != nil || got != c {
+		t.Fatalf("checkpoint: %+v, %v", got, err)
+	}
+	want := 0
+	next := map[uuid.UUID]int64{}
+	for _, w := range s.writers {
+		want += len(w.bodies)
+		next[w.id] = 0
+	}
+	if int(c.Size) != want {
+		t.Fatalf("log of %d entries, want %d", c.Size, want)
+	}
+	bodies := s.readAll(l)
+	var hashes []tlog.Hash
+	roots := []audit.Hash{rootOf(t, 0, nil)}
+	for i, body := range bodies {
+		e, err := audit.Parse(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := s.writers[slices.IndexFunc(s.writers, func(w *writer) bool { return w.id == e.Replica })]
+		if e.Number != next[w.id] || !bytes.Equal(body, w.bodies[e.Number]) {
+			t.Fatalf("index %d: number %d of %s, want %d", i, e.Number, w.id, next[w.id])
+		}
+		next[w.id]++
+		if hashes, err = appendHashes(hashes, int64(i), body); err != nil {
+			t.Fatal(err)
+		}
+		roots = append(roots, rootOf(t, int64(i+1), hashes))
+	}
+	s.key.mu.Lock()
+	defer s.key.mu.Unlock()
+	for _, c := range s.key.signed {
+		if int(c.Size) >= len(roots) || roots[c.Size] != c.Root {
+			t.Errorf("a checkpoint was signed that the log does not begin with: %+v", c)
+		}
+	}
+	if roots[len(roots)-1] != c.Root {
+		t.Error("the checkpoint has another root than its entries")
+	}
+}
+
+func appendHashes(hashes []tlog.Hash, i int64, body []byte) ([]tlog.Hash, error) {
+	more, err := tlog.StoredHashes(i, body, stored(hashes))
+	return append(hashes, more...), err
+}
+
+func stored(hashes []tlog.Hash) tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		var found []tlog.Hash
+		for _, i := range indexes {
+			found = append(found, hashes[i])
+		}
+		return found, nil
+	})
+}
+
+func rootOf(t *testing.T, n int64, hashes []tlog.Hash) audit.Hash {
+	t.Helper()
+	root, err := tlog.TreeHash(n, stored(hashes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// readAll returns the bodies that readers get.
+func (s *site) readAll(l *ledger.Ledger) [][]byte {
+	s.t.Helper()
+	var bodies [][]byte
+	for batch, err := range l.Read(s.t.Context(), 0, 0, false) {
+		if err != nil {
+			s.t.Fatalf("read: %v", err)
+		}
+		if len(batch.Entries) > 1000 {
+			s.t.Fatalf("a batch of %d", len(batch.Entries))
+		}
+		for _, e := range batch.Entries {
+			if e.Index != int64(len(bodies)) {
+				s.t.Fatalf("index %d after %d entries", e.Index, len(bodies))
+			}
+			bodies = append(bodies, e.Body)
+		}
+	}
+	return bodies
+}

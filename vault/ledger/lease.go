@@ -1,0 +1,93 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// leaseTimeout is how long a replica sees no beat before it takes over.
+	leaseTimeout = 3 * time.Second
+	// renewEvery is how often a leader that has nothing to do says that it lives.
+	renewEvery = time.Second
+)
+
+// lease is what a replica knows of who sequences the log. No two clocks are
+// compared: a beat is old where it stood still for leaseTimeout by the clock of
+// whoever looks.
+type lease struct {
+	// term is the one that this replica sequences in; 0: it does not.
+	term    int64
+	renewed time.Time
+
+	// head is as it was last seen, with the beat that was seen first at since.
+	head  Head
+	since time.Time
+}
+
+// saw notes the head as it is now.
+func (s *lease) saw(head Head, now time.Time) {
+	if head.Term != s.head.Term || head.Beat != s.head.Beat || s.since.IsZero() {
+		s.since = now
+	}
+	s.head = head
+}
+
+// free reports whether the replica may take the lease: nobody has it, its holder
+// stands still, or it is the replica's own from a write that it does not know the
+// outcome of. Such a write may still be on its way; in a new term it is refused
+// when it arrives, and cannot undo what comes after it.
+func (s *lease) free(replica uuid.UUID, now time.Time) bool {
+	return s.head.Holder == uuid.Nil || s.head.Holder == replica || now.Sub(s.since) >= leaseTimeout
+}
+
+// lead reports whether this replica has the lease, having renewed or taken it.
+func (l *Ledger) lead(ctx context.Context) (bool, error) {
+	s := &l.lease
+	if s.term != 0 && s.head.Term == s.term && s.head.Holder == l.cfg.Replica {
+		return true, l.keep(ctx)
+	}
+	l.resign()
+	if !s.free(l.cfg.Replica, l.cfg.Clock()) {
+		return false, nil
+	}
+	// If we die on the next line, or do not learn how it ended, the lease is ours at
+	// most: nothing else was written.
+	head, took, err := l.cfg.Store.TakeLease(ctx, s.head, l.cfg.Replica)
+	if err != nil {
+		return false, fmt.Errorf("take the lease: %w", err)
+	}
+	if !took {
+		return false, nil
+	}
+	// The last holder may have published since we looked. From here on it cannot.
+	if err := l.check(ctx, head); err != nil {
+		return false, err
+	}
+	s.term, s.renewed = head.Term, s.since
+	return true, nil
+}
+
+// resign forgets the lease, and what was known of the chains under it.
+func (l *Ledger) resign() {
+	l.lease.term = 0
+	clear(l.chains)
+}
+
+// keep says that the step goes on, and renews the lease where it has to be.
+// ErrFenced: it is lost.
+func (l *Ledger) keep(ctx context.Context) error {
+	l.watchdog.Reset(callTimeout)
+	now := l.cfg.Clock()
+	if l.lease.term == 0 || now.Sub(l.lease.renewed) < renewEvery {
+		return nil
+	}
+	if err := l.cfg.Store.RenewLease(ctx, l.lease.term); err != nil {
+		return fmt.Errorf("renew the lease: %w", err)
+	}
+	l.lease.renewed = now
+	return nil
+}
