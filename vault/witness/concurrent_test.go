@@ -14,7 +14,7 @@ import (
 func TestConcurrent(t *testing.T) {
 	const size = 40
 	a := newTree(t, origin, size)
-	b := a.fork(t, 3)
+	b := a.fork(t)
 	s := newSite(t, a)
 	s.accept(t, a.request(t, 0, 3))
 

@@ -2,7 +2,6 @@ package witness_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -62,9 +61,10 @@ func (l *tree) grow(t testing.TB, size int64, word string) {
 	}
 }
 
-// fork returns a log with the same key that has another entry at index at and after.
-func (l *tree) fork(t testing.TB, at int64) *tree {
+// fork returns a log with the same key that has other entries after the third.
+func (l *tree) fork(t testing.TB) *tree {
 	t.Helper()
+	const at = 3
 	other := *l
 	other.hashes = append([]tlog.Hash(nil), l.hashes[:tlog.StoredHashIndex(0, at)]...)
 	other.size = at
@@ -105,8 +105,6 @@ func (l *tree) prover(size int64) func(old int64) (tlog.TreeProof, error) {
 	return func(old int64) (tlog.TreeProof, error) { return l.prove(old, size) }
 }
 
-func (l *tree) keys(context.Context) ([]note.Verifier, error) { return []note.Verifier{l.key}, nil }
-
 // body is a request, right as far as the arguments are.
 func body(old int64, proof tlog.TreeProof, checkpoint []byte) []byte {
 	b := fmt.Appendf(nil, "old %d\n", old)
@@ -144,12 +142,17 @@ const witnessName = "witness.example/w1"
 
 func newSite(t testing.TB, logs ...*tree) *site {
 	t.Helper()
+	return namedSite(t, witnessName, logs...)
+}
+
+func namedSite(t testing.TB, name string, logs ...*tree) *site {
+	t.Helper()
 	dir := t.TempDir()
 	s := &site{keyFile: filepath.Join(dir, "key"), stateFile: filepath.Join(dir, "state"), now: time.Unix(1_800_000_000, 0), logged: new(bytes.Buffer)}
 	for _, l := range logs {
 		s.logs = append(s.logs, l.key)
 	}
-	must(t, witness.Create(s.keyFile, s.stateFile, witnessName))
+	must(t, witness.Create(s.keyFile, s.stateFile, name))
 	s.start(t)
 	return s
 }

@@ -52,7 +52,7 @@ func TestStatuses(t *testing.T) {
 	l := newTree(t, origin, 20)
 	stranger := newTree(t, origin, 20)
 	other := newTree(t, "other.example/log", 20)
-	forked := l.fork(t, 3)
+	forked := l.fork(t)
 	proof, err := l.prove(5, 9)
 	must(t, err)
 	bent := append(tlog.TreeProof{}, proof...)

@@ -30,7 +30,7 @@ func TestRestart(t *testing.T) {
 	if got := s.post(l.request(t, 0, 7)); got.Body.String() != "7\n" {
 		t.Errorf("after a restart: %d %q", got.Code, got.Body)
 	}
-	if got := s.post(l.fork(t, 3).request(t, 7, 20)).Code; got != 422 {
+	if got := s.post(l.fork(t).request(t, 7, 20)).Code; got != 422 {
 		t.Errorf("a fork after a restart: %d", got)
 	}
 	s.accept(t, l.request(t, 7, 20))
