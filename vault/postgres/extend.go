@@ -115,8 +115,6 @@ const (
 SELECT ` + headColumns + ` FROM log_head` + whereTerm + ` FOR UPDATE`
 	moveFirst = `
 UPDATE log_head SET first = $2` + whereTerm
-	selectRuns = `
-SELECT r.first, r.replica, r.number, r.count ` + runsWithin + ` ORDER BY r.first`
 	deleteEntries = `
 DELETE FROM audit_entries WHERE replica = $1 AND number >= $2 AND number < $3`
 )
@@ -149,14 +147,13 @@ func (s *Store) DropEntries(ctx context.Context, term, first int64, limit int) (
 // deleteEntries deletes the entries with indexes from first up to, not including,
 // until.
 func (t *tx) deleteEntries(ctx context.Context, first, until int64) error {
-	runs, err := collect(ctx, t, scanRun, selectRuns, first, until)
+	runs, err := runsWithin(ctx, t, first, until)
 	if err != nil {
 		return err
 	}
 	_, err = t.each(ctx, deleteEntries, len(runs), func(i int) []any {
 		r := &runs[i]
-		from, end := max(first-r.First, 0), min(int64(r.Count), until-r.First)
-		return []any{[16]byte(r.Replica), r.Number + from, r.Number + end}
+		return []any{[16]byte(r.Replica), r.Number, r.Number + int64(r.Count)}
 	})
 	return err
 }

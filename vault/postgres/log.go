@@ -6,40 +6,88 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/cardvault/cardvault/vault/audit"
 	"github.com/cardvault/cardvault/vault/ledger"
 )
 
-// runsWithin are the runs that have indexes from $1 up to, not including, $2. They
-// are found by the last one that begins at or before $1.
-const runsWithin = `
-FROM log_runs r WHERE r.first >= coalesce((SELECT max(first) FROM log_runs WHERE first <= $1), 0) AND r.first < $2`
-
-// An entry that was dropped leaves its run, and so its row here.
-const selectLogged = `
-SELECT r.first + n, r.replica, r.number + n, e.time, e.body, e.name
-FROM (SELECT r.* ` + runsWithin + ` OFFSET 0) AS r
-CROSS JOIN LATERAL generate_series(greatest($1 - r.first, 0), least(r.count, $2 - r.first) - 1) AS n
-LEFT JOIN LATERAL (
+const (
+	// The first run is the last one that begins at or before $1. No two runs have an
+	// index in common, so there are no more of them than indexes.
+	selectRuns = `
+SELECT first, replica, number, count FROM log_runs
+WHERE first >= coalesce((SELECT max(first) FROM log_runs WHERE first <= $1), 0) AND first < $2
+ORDER BY first LIMIT $2::int8 - $1`
+	selectLogged = `
+SELECT w.n, e.time, e.body, e.name FROM unnest($1::uuid[], $2::int8[]) WITH ORDINALITY AS w (replica, number, n)
+CROSS JOIN LATERAL (
     SELECT e.time, e.body, t.name FROM audit_entries e JOIN tenants t ON t.id = e.tenant
-    WHERE e.replica = r.replica AND e.number = r.number + n OFFSET 0
-) AS e ON true
-ORDER BY 1`
+    WHERE e.replica = w.replica AND e.number = w.number OFFSET 0
+) AS e`
+)
 
-func scanLogged(row pgx.CollectableRow) (ledger.Entry, error) {
-	var e ledger.Entry
-	var time pgtype.Int8
-	var tenant pgtype.Text
-	err := row.Scan(&e.Index, (*[16]byte)(&e.Record.Replica), &e.Record.Number, &time, &e.Record.Body, &tenant)
-	e.Record.Time, e.Record.Tenant = at(time.Int64), tenant.String
-	return e, err
+func scanRun(row pgx.CollectableRow) (ledger.Run, error) {
+	var r ledger.Run
+	err := row.Scan(&r.First, (*[16]byte)(&r.Replica), &r.Number, &r.Count)
+	return r, err
+}
+
+// runsWithin returns what the runs have of the indexes from first up to, not
+// including, until, in order.
+func runsWithin(ctx context.Context, q querier, first, until int64) ([]ledger.Run, error) {
+	runs, err := collect(ctx, q, scanRun, selectRuns, first, until)
+	for i := range runs {
+		r := &runs[i]
+		if before := first - r.First; before > 0 {
+			r.First, r.Number, r.Count = r.First+before, r.Number+before, r.Count-int(before)
+		}
+		r.Count = int(min(int64(r.Count), until-r.First))
+	}
+	return runs, err
 }
 
 // ListLog implements ledger.Store.
 func (s *Store) ListLog(ctx context.Context, index int64, limit int) ([]ledger.Entry, error) {
-	return run(ctx, s, scanLogged, selectLogged, index, after(index, limit))
+	var all []ledger.Entry
+	err := repeat(ctx, func() error {
+		runs, err := runsWithin(ctx, s.pool, index, after(index, limit))
+		if err != nil {
+			return err
+		}
+		all = all[:0]
+		for _, r := range runs {
+			for i := range int64(r.Count) {
+				record := audit.Record{Replica: r.Replica, Number: r.Number + i}
+				all = append(all, ledger.Entry{Index: r.First + i, Record: record})
+			}
+		}
+		return s.fillEntries(ctx, all)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// fillEntries reads the entries that were not dropped.
+func (s *Store) fillEntries(ctx context.Context, entries []ledger.Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	_, err := collect(ctx, s.pool, func(row pgx.CollectableRow) (struct{}, error) {
+		var n, time int64
+		var r audit.Record
+		if err := row.Scan(&n, &time, &r.Body, &r.Tenant); err != nil {
+			return struct{}{}, err
+		}
+		record := &entries[n-1].Record
+		record.Time, record.Body, record.Tenant = at(time), r.Body, r.Tenant
+		return struct{}{}, nil
+	}, selectLogged,
+		column(entries, func(e *ledger.Entry) [16]byte { return e.Record.Replica }),
+		column(entries, func(e *ledger.Entry) int64 { return e.Record.Number }))
+	return err
 }
 
 // after returns the index limit entries on, or the last there can be.
@@ -52,12 +100,6 @@ func after(index int64, limit int) int64 {
 
 const selectRun = `
 SELECT first, replica, number, count FROM log_runs WHERE replica = $1 AND number <= $2 ORDER BY number DESC LIMIT 1`
-
-func scanRun(row pgx.CollectableRow) (ledger.Run, error) {
-	var r ledger.Run
-	err := row.Scan(&r.First, (*[16]byte)(&r.Replica), &r.Number, &r.Count)
-	return r, err
-}
 
 // IndexOf implements ledger.Store.
 func (s *Store) IndexOf(ctx context.Context, replica uuid.UUID, number int64) (int64, bool, error) {

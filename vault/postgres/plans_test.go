@@ -43,12 +43,20 @@ ALTER TABLE cards SET (autovacuum_enabled = off);
 ALTER TABLE tokens SET (autovacuum_enabled = off);
 ALTER TABLE requests SET (autovacuum_enabled = off);
 ALTER TABLE audit_entries SET (autovacuum_enabled = off);
+ALTER TABLE audit_chains SET (autovacuum_enabled = off);
+ALTER TABLE log_chains SET (autovacuum_enabled = off);
+ALTER TABLE log_runs SET (autovacuum_enabled = off);
+ALTER TABLE log_tiles SET (autovacuum_enabled = off);
 INSERT INTO cards SELECT n, n, 1, 0, 1, 1, 1, 1, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), '\x00'
     FROM generate_series(1, 2000) AS n;
 INSERT INTO tokens SELECT n, n, 0, 0, 1, false, false, gen_random_uuid(), gen_random_uuid(), '' FROM generate_series(1, 2000) AS n;
 INSERT INTO requests SELECT n, 1, false, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid()
     FROM generate_series(1, 2000) AS n;
-INSERT INTO audit_entries SELECT n, n, 1, gen_random_uuid(), '\x00' FROM generate_series(1, 2000) AS n`
+INSERT INTO audit_entries SELECT n, n, 1, gen_random_uuid(), '\x00' FROM generate_series(1, 2000) AS n;
+INSERT INTO audit_chains SELECT number, replica FROM audit_entries;
+INSERT INTO log_chains SELECT number, replica, '\x00' FROM audit_entries;
+INSERT INTO log_runs SELECT number, number, 1, replica FROM audit_entries;
+INSERT INTO log_tiles SELECT n, 0, '\x00' FROM generate_series(1, 2000) AS n`
 
 func checkPlans(t *testing.T, conn *pgx.Conn, analyzed bool) {
 	t.Helper()
@@ -67,9 +75,26 @@ func checkPlans(t *testing.T, conn *pgx.Conn, analyzed bool) {
 			}
 		}
 	}
-	for _, node := range explain(t, conn, "selectHead", selectHead) {
-		if node.Relation == "audit_entries" && !node.finds(1) {
-			t.Errorf("selectHead: %s by %q, want an index scan by replica", node.Type, node.Cond)
+	for _, c := range []struct {
+		name, sql, relation string
+		columns             int
+	}{
+		{"selectHead", selectHead, "audit_entries", 1},
+		{"selectEntry", selectEntry, "audit_entries", 2},
+		{"selectChain", selectChain, "audit_entries", 2},
+		{"deleteEntries", deleteEntries, "audit_entries", 3},
+		{"insertSealed", insertSealed, "audit_chains", 1},
+		{"growChain", growChain, "log_chains", 1},
+		{"selectRuns", selectRuns, "log_runs", 1},
+		{"selectRun", selectRun, "log_runs", 2},
+		{"selectLogged", selectLogged, "audit_entries", 2},
+		{"selectTiles", selectTiles, "log_tiles", 2},
+		{"upsertTiles", upsertTiles, "log_tiles", 2},
+	} {
+		for _, node := range explain(t, conn, c.name, c.sql) {
+			if node.Relation == c.relation && !node.finds(c.columns) {
+				t.Errorf("%s: %s on %s by %q, want an index scan by %d columns", c.name, node.Type, node.Relation, node.Cond, c.columns)
+			}
 		}
 	}
 }

@@ -24,6 +24,7 @@ func logCases() []contractCase {
 		{"finds an entry's index", logIndexOf},
 		{"keeps tiles", logTiles},
 		{"lists many entries and tiles", logOfMany},
+		{"is what a model says, whatever happens", logModel},
 	}
 }
 
