@@ -183,7 +183,7 @@ func TestWitnessesThatFail(t *testing.T) {
 		"empty":                   answers(200, "text/plain", ""),
 		"no signature":            answers(200, "text/plain", "hello\n"),
 		"endless":                 answers(200, "text/plain", strings.Repeat("— x AAAAAAAA\n", 100_000)),
-		"a redirect":              func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
+		"a redirect":              nil, // set below: it leads to the true witness
 		"hangs up":                func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"another key of its name": func(w http.ResponseWriter, r *http.Request) { forger.ServeHTTP(w, r) },
 		"an old cosignature":      func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(replay)) },
@@ -191,6 +191,15 @@ func TestWitnessesThatFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a, b := serve(t, "witness.example/a", false, l), serve(t, "witness.example/b", false, l)
 			replay = b.accept(t, l.request(t, 0, 5))
+			if h == nil {
+				h = func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/add-checkpoint" {
+						http.Redirect(w, r, "/true/add-checkpoint", http.StatusTemporaryRedirect)
+						return
+					}
+					http.StripPrefix("/true", b).ServeHTTP(w, r)
+				}
+			}
 			b.instead(h)
 			one, both := clientOf(t, l, policyOf(1, a, b)), clientOf(t, l, policyOf(2, a, b))
 			cosigned, err := one.Cosign(t.Context(), l.checkpoint(t, 20), 20, l.prover(20))
@@ -201,6 +210,10 @@ func TestWitnessesThatFail(t *testing.T) {
 			_, err = both.Cosign(t.Context(), l.checkpoint(t, 20), 20, l.prover(20))
 			if !errors.Is(err, witness.ErrNoQuorum) || !strings.Contains(err.Error(), "witness.example/b") || strings.Contains(err.Error(), "witness.example/a") {
 				t.Errorf("without a quorum: %v", err)
+			}
+			why := map[string]string{"endless": "too long", "409 of another type": "answers 409", "409 without newline": "answers 409", "409 over and over": "seen 7"}
+			if !strings.Contains(err.Error(), why[name]) {
+				t.Errorf("%v, want %q", err, why[name])
 			}
 			b.instead(nil)
 			_, err = both.Cosign(t.Context(), l.checkpoint(t, 20), 20, l.prover(20))
@@ -293,8 +306,15 @@ func TestSlowWitness(t *testing.T) {
 	})
 	client := clientOf(t, l, policyOf(1, a, slow))
 	// The witness a knows nothing of the log's true past.
-	_, err := client.Cosign(t.Context(), fork.checkpoint(t, 12), 12, fork.prover(12))
+	var returned atomic.Bool
+	_, err := client.Cosign(t.Context(), fork.checkpoint(t, 12), 12, func(old int64) (tlog.TreeProof, error) {
+		if returned.Load() {
+			t.Error("a proof is asked for after the call has returned")
+		}
+		return fork.prove(old, 12)
+	})
 	must(t, err)
+	returned.Store(true)
 	<-arrived
 	for _, size := range []int64{13, 14} {
 		cosigned, err := client.Cosign(t.Context(), fork.checkpoint(t, size), size, fork.prover(size))
@@ -326,6 +346,7 @@ func TestLateFork(t *testing.T) {
 	must(t, err)
 	close(free)
 	client.Close() // it has answered
+	slow.instead(answers(500, "text/plain", "never again"))
 	_, err = client.Cosign(t.Context(), l.checkpoint(t, 13), 13, l.prover(13))
 	if !errors.Is(err, witness.ErrAhead) || !strings.Contains(err.Error(), "witness.example/b") {
 		t.Errorf("the next call: %v", err)
@@ -404,14 +425,14 @@ func TestLatest(t *testing.T) {
 	}
 	// Each kind of wrong answer is named, and keeps nothing of the others back.
 	stranger, other := newTree(t, origin, 20), newTree(t, "other.example/log", 20)
-	cosigned := func(l *tree) string {
-		line, err := c.key.Cosign(l.text(t, 20), c.now)
+	cosigned := func(signer *tree, text string) string {
+		line, err := c.key.Cosign(text, c.now)
 		must(t, err)
-		return string(l.checkpoint(t, 20)) + line
+		return string(signer.sign(t, text)) + line
 	}
 	for name, shown := range map[string]http.HandlerFunc{
-		"not signed by the log":     answers(200, "text/plain", cosigned(stranger)),
-		"of another log":            answers(200, "text/plain", cosigned(other)),
+		"not signed by the log":     answers(200, "text/plain", cosigned(stranger, stranger.text(t, 20))),
+		"of another log":            answers(200, "text/plain", cosigned(l, other.text(t, 20))),
 		"not signed by the witness": answers(200, "text/plain", string(l.checkpoint(t, 20))),
 		"not a note":                answers(200, "text/plain", "hello"),
 		"internal":                  answers(500, "text/plain", "x"),
