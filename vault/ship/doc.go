@@ -22,8 +22,8 @@
 // is this with a second way to go wrong. The price is that the server reads its
 // log once for each sink. A stream that is not read costs the server one blocked
 // send; where a delivery fails, its stream is closed until the sink takes entries
-// again. Memory is bounded by a few windows for each sink, of at most maxEntries
-// and about maxBytes.
+// again. Memory is bounded by a few windows for each sink, of at most a
+// thousand entries and about 4 MiB.
 //
 // One more stream, which starts at the end of the log, sees how long the log is:
 // a sink that does not move cannot say how far it is behind.

@@ -4,7 +4,7 @@ import "time"
 
 // Hasten has a Shipper not wait for anything.
 func (s *Shipper) Hasten() {
-	s.pace = pace{retry: time.Millisecond, slowest: 10 * time.Millisecond, delivery: time.Minute, look: time.Millisecond}
+	s.pace = pace{entries: MaxEntries, retry: time.Millisecond, slowest: 10 * time.Millisecond, delivery: time.Minute, look: time.Millisecond}
 }
 
 // Interrupt calls f before each step of saving a cursor.
@@ -24,5 +24,5 @@ func (s *Shipper) LagOf(name string) (Lag, bool) {
 	return Lag{}, false
 }
 
-// MaxEntries is the most of a window.
-const MaxEntries = maxEntries
+// MaxEntries is the most of a window of a Shipper that was hastened.
+const MaxEntries = 50

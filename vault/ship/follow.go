@@ -66,7 +66,7 @@ type received struct {
 
 // read sends the log's windows, then the error that ended it.
 func (f *follower) read(ctx context.Context, windows chan<- received) {
-	for w, err := range readVerified(ctx, f.shipper.cfg.Log, f.shipper.cfg.Keys, f.position) {
+	for w, err := range f.shipper.readVerified(ctx, f.position) {
 		select {
 		case windows <- received{w, err}:
 		case <-ctx.Done():
@@ -82,7 +82,7 @@ func (f *follower) gather(ctx context.Context, windows <-chan received) error {
 	timer := time.NewTimer(f.shipper.pace.gather)
 	timer.Stop()
 	defer timer.Stop()
-	for !f.pending.full() {
+	for !f.pending.full(f.shipper.pace.entries) {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

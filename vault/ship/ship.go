@@ -44,8 +44,10 @@ type Shipper struct {
 	delivered metric.Int64Counter
 }
 
-// pace is how long a Shipper waits for what.
+// pace is how much a Shipper does at once, and how long it waits for what.
 type pace struct {
+	// entries close a window.
+	entries int
 	// gather is how long the first entry of a delivery waits for others.
 	gather time.Duration
 	// retry is the pause after a first failure; it doubles up to slowest.
@@ -58,7 +60,7 @@ type pace struct {
 
 func normalPace() pace {
 	return pace{
-		gather: time.Second, retry: time.Second / 2, slowest: 30 * time.Second,
+		entries: 1000, gather: time.Second, retry: time.Second / 2, slowest: 30 * time.Second,
 		delivery: time.Minute, look: 5 * time.Second,
 	}
 }

@@ -13,12 +13,8 @@ import (
 	"github.com/cardvault/cardvault/vault/audit"
 )
 
-// A window holds at most maxEntries; it is closed by the entry that takes it to
-// maxBytes.
-const (
-	maxEntries = 1000
-	maxBytes   = 4 << 20
-)
+// maxBytes closes a window, as its number of entries does.
+const maxBytes = 4 << 20
 
 // window is verified entries, and where the log stands behind them.
 type window struct {
@@ -28,7 +24,7 @@ type window struct {
 }
 
 // full reports whether no more entries belong into the window.
-func (w *window) full() bool { return len(w.events) >= maxEntries || w.bytes >= maxBytes }
+func (w *window) full(most int) bool { return len(w.events) >= most || w.bytes >= maxBytes }
 
 // verifier turns batches into windows.
 type verifier struct {
@@ -36,6 +32,7 @@ type verifier struct {
 	keys []note.Verifier
 	tree *compact.Range
 	head audit.Checkpoint
+	most int // entries of a window
 
 	open window // in the tree, and not verified yet
 }
@@ -43,15 +40,15 @@ type verifier struct {
 // readVerified reads the log from a position on, and yields what is verified. It
 // ends with the first error, ErrForged or one of the connection; errEnded where the
 // server has nothing more to say.
-func readVerified(ctx context.Context, log Log, keys []note.Verifier, from position) iter.Seq2[window, error] {
+func (s *Shipper) readVerified(ctx context.Context, from position) iter.Seq2[window, error] {
 	return func(yield func(window, error) bool) {
 		tree, err := from.tree()
 		if err != nil {
 			yield(window{}, err)
 			return
 		}
-		v := &verifier{log: log, keys: keys, tree: tree}
-		for batch, err := range log.Read(ctx, from.Next) {
+		v := &verifier{log: s.cfg.Log, keys: s.cfg.Keys, tree: tree, most: s.pace.entries}
+		for batch, err := range s.cfg.Log.Read(ctx, from.Next) {
 			var windows []window
 			if err == nil {
 				windows, err = v.take(ctx, batch)
@@ -81,7 +78,7 @@ func (v *verifier) take(ctx context.Context, batch audit.Batch) (windows []windo
 		if err := v.append(e); err != nil {
 			return windows, err
 		}
-		if v.next() < v.head.Size && !v.open.full() {
+		if v.next() < v.head.Size && !v.open.full(v.most) {
 			continue
 		}
 		if err := v.prove(ctx); err != nil {
