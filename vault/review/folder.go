@@ -16,10 +16,16 @@ import (
 // or has lost a part.
 var ErrFolder = errors.New("not a whole exported log")
 
+// The most bytes that files have.
+const (
+	maxNote   = 1 << 20
+	maxBundle = audit.TileWidth * (2 + audit.MaxBody)
+)
+
 // Folder returns the checkpoint of an exported log (C2SP tlog-tiles), without
 // verifying it: that is for the verification of the folder to do.
 func Folder(folder fs.FS) (audit.Checkpoint, error) {
-	note, err := fs.ReadFile(folder, "checkpoint")
+	note, err := readFile(folder, "checkpoint", maxNote)
 	if err != nil {
 		return audit.Checkpoint{}, fmt.Errorf("%w: %w", ErrFolder, err)
 	}
@@ -58,7 +64,7 @@ func Entries(folder fs.FS, size, first int64) iter.Seq2[audit.LogEntry, error] {
 // of which nothing is left may be gone, but not its tile of hashes.
 func bundle(folder fs.FS, t tlog.Tile) ([][]byte, error) {
 	path := audit.TilePath(t)
-	data, err := fs.ReadFile(folder, path)
+	data, err := readFile(folder, path, maxBundle)
 	if errors.Is(err, fs.ErrNotExist) {
 		hashes := t
 		hashes.L = 0
@@ -80,4 +86,16 @@ func bundle(folder fs.FS, t tlog.Tile) ([][]byte, error) {
 		}
 	}
 	return bodies, nil
+}
+
+// readFile returns a regular file of at most limit bytes: a folder may be anyone's.
+func readFile(folder fs.FS, name string, limit int64) ([]byte, error) {
+	info, err := fs.Stat(folder, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > limit {
+		return nil, fmt.Errorf("%s: not a file of an exported log", name)
+	}
+	return fs.ReadFile(folder, name)
 }

@@ -3,6 +3,7 @@ package review_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"testing"
 	"testing/fstest"
 
@@ -88,6 +89,8 @@ func TestBrokenFolder(t *testing.T) {
 	tests := map[string]func(fstest.MapFS){
 		"no checkpoint":      func(f fstest.MapFS) { delete(f, "checkpoint") },
 		"unsigned":           func(f fstest.MapFS) { f["checkpoint"].Data = []byte(audit.Checkpoint{Origin: "x"}.Text()) },
+		"no file":            func(f fstest.MapFS) { f["tile/entries/001"].Mode = fs.ModeDevice },
+		"too long":           func(f fstest.MapFS) { f["checkpoint"].Data = make([]byte, 2<<20) },
 		"no note":            func(f fstest.MapFS) { f["checkpoint"].Data = []byte("hello\n\n") },
 		"bundle and tile":    func(f fstest.MapFS) { delete(f, "tile/entries/001"); delete(f, "tile/0/001") },
 		"bundle cut":         func(f fstest.MapFS) { f["tile/entries/001"].Data = f["tile/entries/001"].Data[:100] },
