@@ -109,6 +109,21 @@ var (
 	// ErrBINRangeCrowded: the call got on by what it found taken, so another finds less.
 	ErrBINRangeCrowded = &Error{Kind: Unavailable, Reason: "BIN_RANGE_CROWDED", Message: "the next numbers of the BIN range are all reserved or came from elsewhere; try again"}
 
+	// ErrEntryNotFound answers entries that are foreign, unknown or dropped alike (P6).
+	ErrEntryNotFound = &Error{Kind: NotFound, Reason: "ENTRY_NOT_FOUND", Message: "no such entry in the audit log"}
+	// ErrEntryPending: the entry is durable, and the next checkpoint is going to cover it.
+	ErrEntryPending = &Error{Kind: Unavailable, Reason: "ENTRY_PENDING", Message: "no checkpoint covers the entry yet; try again"}
+	ErrEntryDropped = &Error{Kind: NotFound, Reason: "ENTRY_DROPPED", Message: "the entry was dropped by the retention policy; its hash is still in the log"}
+	ErrEntryPlace   = &Error{Kind: Invalid, Reason: "ENTRY_PLACE", Message: "want a receipt, or an index from 0"}
+	ErrEntryFilter  = &Error{Kind: Invalid, Reason: "ENTRY_FILTER", Message: "want a SPIFFE id of a principal, the name of an action, allow or deny"}
+	ErrNoCheckpoint = &Error{Kind: Unavailable, Reason: "NO_CHECKPOINT", Message: "the audit log has no checkpoint yet; try again"}
+	ErrTreeSize     = &Error{Kind: Invalid, Reason: "TREE_SIZE", Message: "want 1 up to the size of the newest checkpoint, the smaller tree first"}
+	ErrLogRange     = &Error{Kind: Invalid, Reason: "LOG_RANGE", Message: "want a start from 0, and an end that is 0 or no smaller"}
+
+	// ErrAuditLog refuses every call: the audit log in the store was rolled back or
+	// forked, so nothing that is recorded now could be proven (P9).
+	ErrAuditLog = &Error{Kind: Unavailable, Reason: "AUDIT_LOG_BROKEN", Message: "the audit log in the database is not the one that this server wrote; the operators find details in the server's log"}
+
 	// ErrIntegrity answers a row that does not open in its place (P5). The server
 	// logs an alarm; the caller learns nothing more.
 	ErrIntegrity = &Error{Kind: Internal, Reason: "INTEGRITY", Message: "internal error"}

@@ -21,7 +21,7 @@ type grant struct {
 }
 
 // guard asks policy whether the caller may do this, and records the refusal where
-// it may not. A caller without tenant or name may do nothing.
+// it may not. A caller who is nobody may do nothing.
 func (v *Vault) guard(ctx context.Context, c Caller, a access.Action, on about) (grant, error) {
 	g, denied := v.decide(c, a, on)
 	if denied != nil {
@@ -34,12 +34,12 @@ func (v *Vault) guard(ctx context.Context, c Caller, a access.Action, on about) 
 // good for one thing only: to record the refusal.
 func (v *Vault) decide(c Caller, a access.Action, on about) (grant, *Error) {
 	decision := v.policy.Load().Decide(access.Request{
-		Tenant: c.Tenant, Principal: c.Name, Action: a,
+		Tenant: c.Tenant, Staff: c.Staff, Principal: c.Name, Action: a,
 		Purpose: on.purpose, View: on.view.String(), BINRange: on.binRange,
 	})
 	entry := undecided(c, a)
 	entry.Policy, entry.Purpose, entry.View, entry.BINRange = decision.Policy, on.purpose, on.view.String(), on.binRange
-	if !decision.Allowed || c.Tenant == "" || c.Name == "" {
+	if !decision.Allowed || !c.known() {
 		return grant{c, entry}, ErrDenied
 	}
 	entry.Decision = audit.Allow

@@ -12,9 +12,11 @@ import (
 
 	"github.com/cardvault/cardvault/crypto/keyring"
 	"github.com/cardvault/cardvault/crypto/localkek"
+	"github.com/cardvault/cardvault/crypto/localsigner"
 	"github.com/cardvault/cardvault/crypto/secret"
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/access"
+	"github.com/cardvault/cardvault/vault/ledger"
 	"github.com/cardvault/cardvault/vault/sqlite"
 	"github.com/cardvault/cardvault/vault/vaulttest"
 )
@@ -22,13 +24,17 @@ import (
 // foreignPAN is published for testing by card networks and belongs to nobody.
 const foreignPAN = "4111111111111111"
 
+// logOrigin names the audit log of every site.
+const logOrigin = "vault.test/log"
+
 // site is a store with a KEK, on which replicas are started.
 type site struct {
-	path  string
-	store vault.Store
-	kek   keyring.KEK
-	clock *vaulttest.Clock
-	log   *vaulttest.LogBuffer
+	path   string
+	store  *sqlite.Store
+	kek    keyring.KEK
+	signer *localsigner.Signer
+	clock  *vaulttest.Clock
+	log    *vaulttest.LogBuffer
 }
 
 func newSite(t *testing.T) *site {
@@ -48,11 +54,21 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &site{path: path, store: store, kek: kek, clock: vaulttest.NewClock(time.Now()), log: &vaulttest.LogBuffer{}}
+	signer, err := localsigner.Create(filepath.Join(dir, "log.key"), logOrigin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &site{path: path, store: store, kek: kek, signer: signer, clock: vaulttest.NewClock(time.Now()), log: &vaulttest.LogBuffer{}}
 }
 
 // replica starts a Vault on the site's store, or on a store that wraps it.
 func (s *site) replica(t *testing.T, store vault.Store) *vault.Vault {
+	t.Helper()
+	return s.replicaSigning(t, store, s.signer)
+}
+
+// replicaSigning is replica with another signer of checkpoints.
+func (s *site) replicaSigning(t *testing.T, store vault.Store, signer ledger.Signer) *vault.Vault {
 	t.Helper()
 	policy, err := access.Parse("demo.cedar", access.DemoPolicy())
 	if err != nil {
@@ -60,6 +76,7 @@ func (s *site) replica(t *testing.T, store vault.Store) *vault.Vault {
 	}
 	v, err := vault.New(t.Context(), vault.Config{
 		Store: store, KEK: s.kek, KeyMaxAge: time.Hour, DataCryptoperiod: 365 * 24 * time.Hour,
+		Ledger: ledger.Config{Store: s.store, Signer: signer, Origin: logOrigin},
 		Policy: policy, Clock: s.clock.Now, Log: slog.New(slog.NewJSONHandler(io.MultiWriter(s.log, t.Output()), nil)),
 	})
 	if err != nil {

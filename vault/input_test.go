@@ -142,12 +142,22 @@ func TestBadInput(t *testing.T) {
 // TestZeroCallerMayDoNothing is P8.
 func TestZeroCallerMayDoNothing(t *testing.T) {
 	v, _ := newVault(t)
-	for _, c := range []vault.Caller{{}, {Tenant: "demo"}, {Name: "security"}, {SPIFFE: caller("security").SPIFFE}} {
+	for _, c := range []vault.Caller{
+		{},
+		{Tenant: "demo"},
+		{Name: "security"},
+		{SPIFFE: caller("security").SPIFFE},
+		{Staff: true},
+		{Staff: true, Name: "security"},
+		{Staff: true, Name: "security", Tenant: "demo"},
+	} {
 		if _, _, err := v.ListBINRanges(t.Context(), c); !errors.Is(err, vault.ErrDenied) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
-	v.SetPolicy(nil)
+	if err := v.SetPolicy(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
 	if _, _, err := v.ListBINRanges(t.Context(), caller("security")); !errors.Is(err, vault.ErrDenied) {
 		t.Error(err)
 	}

@@ -101,6 +101,18 @@ var nextSteps = map[string]string{
 	"BIN_RANGE_CROWDED":      "try again; if it lasts, issue from another range",
 	"BIN_RANGE_EXHAUSTED":    "issue from another range",
 
+	"ENTRY_NOT_FOUND": "check the receipt or index; entries of other tenants are not shown",
+	"ENTRY_PENDING":   "try again in a second; if it lasts, the operators check the sequencer",
+	"ENTRY_DROPPED":   "look for it in an export of the log that was made before",
+	"ENTRY_PLACE":     "give a receipt, REPLICA/NUMBER, or an index from 0",
+	"ENTRY_FILTER":    "give a SPIFFE id, the name of an action as entries show it, allow or deny",
+	"NO_CHECKPOINT":   "try again in a second; if it lasts, the operators check the signer and the witnesses",
+	"TREE_SIZE":       "compare with cardvault audit checkpoint",
+	"LOG_RANGE":       "start from 0, and end no earlier than the start",
+
+	"AUDIT_LOG_BROKEN": "the operators find in the server's log what was rolled back or forked; keep the database as evidence",
+	"SERVER_STOPPING":  "try again: another server takes over",
+
 	"KEYS_UNAVAILABLE":  "try again; if it lasts, the operators check transit",
 	"STORE_UNAVAILABLE": "try again; if it lasts, the operators check the store",
 	"INTEGRITY":         "the operators find the alarm in the server's log",
