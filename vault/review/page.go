@@ -41,7 +41,7 @@ type share struct {
 // whole period.
 type recipient struct {
 	Principal, Tenant, Purpose string
-	Days                       int
+	Days                       int64
 	Count                      int64
 	Bar                        string // percent
 }
@@ -69,7 +69,7 @@ func pageTemplate() (*template.Template, error) {
 		"STYLE", pageStyle,
 	).Replace(pageText)
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"shown": Shown, "number": decimal, "instant": instant, "day": Day.String,
+		"shown": Shown, "number": decimal, "instant": instant, "bound": bound, "day": Day.String,
 	}).Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("page: %w", err)
@@ -138,4 +138,12 @@ func instant(t time.Time) string {
 		return "–"
 	}
 	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
+// bound is a bound of the period; empty: it has none.
+func bound(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return instant(t) + " UTC"
 }
