@@ -67,6 +67,7 @@ type Ledger struct {
 	answered bool
 
 	lease      lease
+	signing    *signing // under way; nil: none
 	chains     map[uuid.UUID]*chain
 	pruned     time.Time
 	stalled    streak
@@ -149,20 +150,37 @@ func (l *Ledger) Step(ctx context.Context) error {
 	defer cancel(nil)
 	l.watchdog = time.AfterFunc(callTimeout, func() { cancel(context.DeadlineExceeded) })
 	defer l.watchdog.Stop()
+	defer l.abandon()
 	for {
 		if err := l.Err(); err != nil {
 			return err
 		}
-		l.watchdog.Reset(callTimeout)
-		more, err := l.step(ctx)
-		if errors.Is(err, ErrFenced) {
-			l.resign() // another replica has a later term, and goes on from here
+		more, err := l.advance(ctx)
+		l.note(ctx, &l.stalled, err)
+		if l.lease.term == 0 || err != nil && !errors.Is(err, errWait) {
+			return unlessFenced(err)
+		}
+		done, publishErr := l.publish(ctx, more)
+		if done || publishErr != nil {
+			l.note(ctx, &l.unsigned, publishErr)
+		}
+		if err = errors.Join(err, publishErr); err != nil && (done || publishErr != nil) {
+			return unlessFenced(err)
+		}
+		if done && !more && err == nil {
+			l.metrics.covered()
+			l.retain(ctx)
 			return nil
 		}
-		if err != nil || !more {
-			return err
-		}
 	}
+}
+
+// unlessFenced forgives that another replica has a later term: it goes on from here.
+func unlessFenced(err error) error {
+	if errors.Is(err, ErrFenced) {
+		return nil
+	}
+	return err
 }
 
 func (l *Ledger) enter(ctx context.Context) error {
@@ -176,28 +194,19 @@ func (l *Ledger) enter(ctx context.Context) error {
 
 func (l *Ledger) leave() { <-l.turn }
 
-// step is one round: look, lead, sequence, publish, drop. more: there is more to
-// sequence.
-func (l *Ledger) step(ctx context.Context) (more bool, err error) {
-	err = l.look(ctx)
-	leads := false
-	if err == nil {
-		leads, err = l.lead(ctx)
-	}
-	if leads && err == nil {
-		more, err = l.sequence(ctx)
-		leads = l.lease.term != 0
-	}
-	l.note(ctx, &l.stalled, err)
-	if !leads || l.Err() != nil {
+// advance looks at the log, and extends it where this replica leads. more: there is
+// more to sequence.
+func (l *Ledger) advance(ctx context.Context) (more bool, err error) {
+	l.watchdog.Reset(callTimeout)
+	if err := l.look(ctx); err != nil {
 		return false, err
 	}
-	// What is stored is published even where a chain could not be read.
-	published := l.publish(ctx)
-	l.note(ctx, &l.unsigned, published)
-	if published == nil && err == nil && !more {
-		l.metrics.covered()
+	leads, err := l.lead(ctx)
+	if leads && err == nil {
+		more, err = l.sequence(ctx)
 	}
-	l.retain(ctx)
-	return more, errors.Join(err, published)
+	if errors.Is(err, ErrFenced) {
+		l.resign()
+	}
+	return more, err
 }

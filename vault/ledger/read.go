@@ -2,10 +2,7 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 	"iter"
-
-	"github.com/google/uuid"
 
 	"github.com/cardvault/cardvault/vault/audit"
 )
@@ -47,58 +44,6 @@ func (l *Ledger) glance(ctx context.Context) error {
 		return nil
 	}
 	return l.look(ctx)
-}
-
-// EntryAt returns the entry at an index. Errors: ErrNoCheckpoint, ErrNoEntry,
-// ErrDropped, *TamperedError, *HaltedError.
-func (l *Ledger) EntryAt(ctx context.Context, index int64) (Entry, error) {
-	_, c, err := l.Checkpoint(ctx)
-	if err != nil {
-		return Entry{}, err
-	}
-	if index < 0 || index >= c.Size {
-		return Entry{}, ErrNoEntry
-	}
-	entries, _, err := l.entries(ctx, c, index, index+1)
-	if err != nil {
-		return Entry{}, err
-	}
-	e := entries[0]
-	if e.Record.Body == nil {
-		return Entry{}, ErrDropped
-	}
-	// Who may see the entry is decided by its columns.
-	if _, err := e.Record.Entry(); err != nil {
-		return Entry{}, l.tampered(ctx, index, err)
-	}
-	return e, nil
-}
-
-// IndexOf returns the index of an entry of a replica's chain. Errors:
-// ErrNoCheckpoint, ErrNoEntry, *TamperedError, *HaltedError. Whether a dropped entry
-// stands there only its body could prove.
-func (l *Ledger) IndexOf(ctx context.Context, replica uuid.UUID, number int64) (int64, error) {
-	_, c, err := l.Checkpoint(ctx)
-	if err != nil {
-		return 0, err
-	}
-	index, has, err := l.find(ctx, replica, number)
-	if err != nil {
-		return 0, err
-	}
-	if !has || index >= c.Size {
-		return 0, ErrNoEntry
-	}
-	entries, _, err := l.entries(ctx, c, index, index+1)
-	if err != nil {
-		return 0, err
-	}
-	if r := entries[0].Record; r.Body != nil {
-		if e, err := audit.Parse(r.Body); err != nil || e.Replica != replica || e.Number != number {
-			return 0, l.tampered(ctx, index, errIndex)
-		}
-	}
-	return index, nil
 }
 
 // Read returns the entries from an index up to, not including, to, in batches of at
@@ -180,49 +125,4 @@ func (l *Ledger) batches(ctx context.Context, c audit.Checkpoint, from, to int64
 		last.Entries = append(last.Entries, entry)
 	}
 	return batches, nil
-}
-
-// entries reads entries with their leaf hashes, as the checkpoint has them. Every
-// body is the one that was hashed; one that was dropped is nil.
-func (l *Ledger) entries(ctx context.Context, c audit.Checkpoint, from, to int64) ([]Entry, []audit.Hash, error) {
-	entries, err := l.cfg.Store.ListLog(ctx, from, int(to-from))
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the log: %w", err)
-	}
-	hashes, err := leaves(hashReader(ctx, l.cfg.Store, treeOf(c)), from, to)
-	if err != nil {
-		return nil, nil, l.readError(ctx, err)
-	}
-	for i, hash := range hashes {
-		index := from + int64(i)
-		if i >= len(entries) || entries[i].Index != index {
-			return nil, nil, l.tampered(ctx, index, errIndex)
-		}
-		r := &entries[i].Record
-		if len(r.Body) == 0 {
-			r.Body = nil
-			if err := l.checkDropped(ctx, index); err != nil {
-				return nil, nil, err
-			}
-		} else if audit.LeafHash(r.Body) != hash {
-			return nil, nil, l.tampered(ctx, index, errBody)
-		}
-	}
-	return entries, hashes, nil
-}
-
-// checkDropped returns nil where the body of an entry may be missing. It may have
-// been dropped since the last look.
-func (l *Ledger) checkDropped(ctx context.Context, index int64) error {
-	if index < l.view.now().first {
-		return nil
-	}
-	head, err := l.cfg.Store.LogHead(ctx)
-	if err != nil {
-		return fmt.Errorf("read the head of the log: %w", err)
-	}
-	if index >= head.First {
-		return l.tampered(ctx, index, errGone)
-	}
-	return nil
 }

@@ -20,7 +20,7 @@ const (
 // the retention time. Hashes stay, and with them every proof.
 func (l *Ledger) retain(ctx context.Context) {
 	now := l.cfg.Clock()
-	if l.cfg.Retention <= 0 || !l.pruned.IsZero() && now.Sub(l.pruned) < pruneEvery || l.lease.term == 0 {
+	if l.cfg.Retention <= 0 || !l.pruned.IsZero() && now.Sub(l.pruned) < pruneEvery {
 		return
 	}
 	l.pruned = now

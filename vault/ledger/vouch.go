@@ -115,12 +115,31 @@ func (l *Ledger) stretchOf(ctx context.Context, chains map[uuid.UUID]*stretch, e
 		if err != nil || !has || before >= l.vouched {
 			return nil, cmp.Or(err, s.broken(errPlace))
 		}
+		if err := l.checkNew(ctx, s.link, before+1); err != nil {
+			return nil, err
+		}
 		if s.prev, err = l.leafOf(ctx, s.link); err != nil {
 			return nil, err
 		}
 	}
 	chains[r.Replica] = s
 	return s, nil
+}
+
+// checkNew refuses an entry that follows the one before it already, at an index that
+// is vouched for: it would stand in the log twice.
+func (l *Ledger) checkNew(ctx context.Context, k link, index int64) error {
+	if index >= l.vouched {
+		return nil
+	}
+	there, err := l.cfg.Store.ListLog(ctx, index, 1)
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	if len(there) != 1 || there[0].Record.Replica == k.replica && there[0].Record.Number == k.next {
+		return k.broken(errPlace)
+	}
+	return nil
 }
 
 // condemn halts the replica where the error is about what a chain holds.

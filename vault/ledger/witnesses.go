@@ -21,8 +21,10 @@ type Witnesses interface {
 }
 
 const (
-	witnessTimeout = 2 * time.Second // less than leaseTimeout
-	askEvery       = time.Minute
+	askTimeout = 5 * time.Second
+	askEvery   = time.Minute
+	// askAgainTimeout is shorter than leaseTimeout: who asks again may lead.
+	askAgainTimeout = 2 * time.Second
 )
 
 // askWitnesses returns what the witnesses saw. They are asked when the replica
@@ -32,7 +34,11 @@ func (l *Ledger) askWitnesses(ctx context.Context) [][]byte {
 	if l.cfg.Witnesses == nil || l.answered || !l.asked.IsZero() && now.Sub(l.asked) < askEvery {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, witnessTimeout)
+	timeout := askTimeout
+	if !l.asked.IsZero() {
+		timeout = askAgainTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	latest, err := l.cfg.Witnesses.Latest(ctx, l.cfg.Origin)
 	l.asked, l.answered = now, err == nil
