@@ -30,6 +30,9 @@ type journal struct {
 	alarms  *alarms
 	sizes   metric.Int64Histogram
 	replica uuid.UUID
+	seal    *chainSeal
+	// broken returns why nothing may be done any more; nil: it may.
+	broken func() error
 
 	queue   chan *submission
 	closing chan struct{}
@@ -51,18 +54,18 @@ type submission struct {
 	done    chan error
 }
 
-func newJournal(store Store, clock func() time.Time, alarms *alarms, meter metric.Meter) (*journal, error) {
-	sizes, err := meter.Int64Histogram("cardvault.commit.changes",
+func newJournal(cfg Config, seal *chainSeal, broken func() error, alarms *alarms) (*journal, error) {
+	sizes, err := cfg.Meter.Int64Histogram("cardvault.commit.changes",
 		metric.WithDescription("Changes made durable by one commit."),
 		metric.WithExplicitBucketBoundaries(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096))
 	if err != nil {
 		return nil, fmt.Errorf("commit size metric: %w", err)
 	}
-	replica := uuid.New()
 	return &journal{
-		store: store, clock: clock, alarms: alarms, sizes: sizes, replica: replica,
+		store: cfg.Store, clock: cfg.Clock, alarms: alarms, sizes: sizes,
+		replica: seal.replica, seal: seal, broken: broken,
 		queue: make(chan *submission, 1024), closing: make(chan struct{}), closed: make(chan struct{}),
-		chain: audit.NewChain(replica), blocks: blocks{},
+		chain: audit.NewChain(seal.replica), blocks: blocks{},
 	}, nil
 }
 
@@ -70,7 +73,13 @@ func newJournal(store Store, clock func() time.Time, alarms *alarms, meter metri
 // outcomes. With an error nothing is known to be recorded, nothing may be
 // answered, and the outcomes must not be looked at: where ctx ended first the
 // journal may still be writing them.
+//
+// Every answer passes here (P3), so here all are refused once the audit log in the
+// store is found to be another than this replica knows.
 func (j *journal) commit(ctx context.Context, changes ...*change) error {
+	if j.broken() != nil {
+		return ErrAuditLog
+	}
 	s := &submission{changes: changes, done: make(chan error, 1)}
 	select {
 	case j.queue <- s:

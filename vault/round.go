@@ -39,7 +39,9 @@ func (r *round) apply(ctx context.Context, tx Tx) ([]audit.Record, error) {
 	if err := r.advance(ctx, tx); err != nil {
 		return nil, err
 	}
-	return r.records(), nil
+	records := r.records()
+	tx.SealChain(r.journal.seal.tail(r.chain))
+	return records, nil
 }
 
 // byTenant groups changes, in one order on all replicas so that they lock rows in

@@ -32,6 +32,7 @@ import (
 	"github.com/cardvault/cardvault/tokenizer/pan"
 	"github.com/cardvault/cardvault/vault/access"
 	"github.com/cardvault/cardvault/vault/audit"
+	"github.com/cardvault/cardvault/vault/ledger"
 )
 
 // Config is what a Vault is made of. All but Meter are required.
@@ -44,8 +45,11 @@ type Config struct {
 	// (NIST SP 800-57 part 1, §5.3).
 	DataCryptoperiod time.Duration
 	Policy           *access.Policy
-	Clock            func() time.Time
-	Log              *slog.Logger
+	// Ledger says where the audit log is kept and how it is signed. What concerns this
+	// replica alone is filled in.
+	Ledger ledger.Config
+	Clock  func() time.Time
+	Log    *slog.Logger
 	// Meter counts commits and alarms; nil: nobody does.
 	Meter metric.Meter
 }
@@ -55,10 +59,14 @@ type Vault struct {
 	store   Store
 	keys    *keyring.Ring
 	journal *journal
+	ledger  *ledger.Ledger
 	policy  atomic.Pointer[access.Policy]
 	clock   func() time.Time
 	alarms  *alarms
 	orders  orders
+
+	stopLedger context.CancelFunc
+	ledgerDone chan struct{}
 }
 
 // Receipt names the audit entry that was durable before an answer left.
@@ -73,42 +81,78 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	if cfg.Meter == nil {
 		cfg.Meter = noop.Meter{}
 	}
-	alarms, err := newAlarms(cfg.Log, cfg.Meter)
-	if err != nil {
-		return nil, err
+	v := &Vault{
+		store: cfg.Store, clock: cfg.Clock, orders: orders{byID: map[uuid.UUID]*pan.Permutation{}},
+		ledgerDone: make(chan struct{}),
 	}
-	journal, err := newJournal(cfg.Store, cfg.Clock, alarms, cfg.Meter)
-	if err != nil {
-		return nil, err
-	}
-	v := &Vault{store: cfg.Store, journal: journal, clock: cfg.Clock, alarms: alarms, orders: orders{byID: map[uuid.UUID]*pan.Permutation{}}}
 	v.policy.Store(cfg.Policy)
+	if err := v.assemble(ctx, cfg); err != nil {
+		return nil, err
+	}
+	go v.journal.run() //nolint:contextcheck // the journal outlives ctx
+	start := serverChange(actionStart)
+	start.entry.Digest = cfg.Policy.Digest()
+	if err := v.journal.commit(ctx, start); err != nil {
+		v.keys.Close()
+		return nil, errors.Join(fmt.Errorf("record the start of this replica: %w", err), v.journal.close(ctx))
+	}
+	v.runLedger(ctx)
+	return v, nil
+}
+
+// assemble makes the vault's parts. Nothing of them runs yet.
+func (v *Vault) assemble(ctx context.Context, cfg Config) error {
+	var err error
+	if v.alarms, err = newAlarms(cfg.Log, cfg.Meter); err != nil {
+		return err
+	}
+	seal, err := newChainSeal(ctx, cfg.KEK, uuid.New())
+	if err != nil {
+		return err
+	}
+	if v.ledger, err = v.newLedger(cfg, seal.replica); err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	if v.journal, err = newJournal(cfg, seal, v.ledger.Err, v.alarms); err != nil {
+		return err
+	}
 	v.keys, err = keyring.New(keyring.Config{ //nolint:contextcheck // the ring outlives ctx
 		KEK:              cfg.KEK,
-		Store:            keyStore{v.store, journal},
+		Store:            keyStore{v.store, v.journal},
 		Clock:            cfg.Clock,
 		MaxAge:           cfg.KeyMaxAge,
 		DataCryptoperiod: cfg.DataCryptoperiod,
-		Report:           func(err error) { alarms.raise(context.WithoutCancel(ctx), "key not renewed", err) },
+		Report:           func(err error) { v.alarms.raise(context.WithoutCancel(ctx), "key not renewed", err) },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("keyring: %w", err)
+		return fmt.Errorf("keyring: %w", err)
 	}
-	go journal.run() //nolint:contextcheck // the journal outlives ctx
-	if err := journal.commit(ctx, serverChange(actionStart)); err != nil {
-		return nil, errors.Join(fmt.Errorf("record the start of this replica: %w", err), v.Close(ctx))
-	}
-	return v, nil
+	return nil
 }
 
 // now returns the time as stores keep it: UTC, whole microseconds.
 func (v *Vault) now() time.Time { return v.clock().UTC().Truncate(time.Microsecond) }
 
-// SetPolicy makes p decide from the next call on. Nil denies everything.
-func (v *Vault) SetPolicy(p *access.Policy) { v.policy.Store(p) }
+// SetPolicy makes p decide from the next call on, once that is recorded. Nil
+// denies everything. The policy that is in force already is put in force silently.
+func (v *Vault) SetPolicy(ctx context.Context, p *access.Policy) error {
+	if now := v.policy.Load(); p != nil && now != nil && p.Digest() == now.Digest() {
+		return nil
+	}
+	c := serverChange(actionSetPolicy)
+	c.entry.Digest = p.Digest()
+	if err := v.journal.commit(ctx, c); err != nil {
+		return fmt.Errorf("record the new policy: %w", err)
+	}
+	v.policy.Store(p)
+	return nil
+}
 
-// Ready returns nil where the store answers.
+// Ready returns nil where the store answers and the audit log is sound.
 func (v *Vault) Ready(ctx context.Context) error {
+	if err := v.ledger.Err(); err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
 	_, err := v.store.Head(ctx, v.journal.replica)
 	if err != nil && !errors.Is(err, ErrNoRow) {
 		return fmt.Errorf("store: %w", err)
@@ -120,7 +164,7 @@ func (v *Vault) Ready(ctx context.Context) error {
 // everything that was under way. What comes later is refused.
 func (v *Vault) Close(ctx context.Context) error {
 	v.keys.Close() // first: it may be making a key, which the journal records
-	return v.journal.close(ctx)
+	return errors.Join(v.journal.close(ctx), v.closeLedger(ctx))
 }
 
 // Actions of the server itself; policy knows nothing of them.
@@ -129,6 +173,7 @@ const (
 	actionStop      access.Action = "StopReplica"
 	actionCreateKey access.Action = "CreateKey"
 	actionStopRange access.Action = "StopBinRange"
+	actionSetPolicy access.Action = "SetPolicy"
 )
 
 // serverChange is a change that the server makes by itself, in no tenant.

@@ -12,10 +12,16 @@ import (
 )
 
 func auditCommand() *cobra.Command {
-	c := &connection{}
-	cmd := &cobra.Command{Use: "audit", Short: "Read the audit log"}
-	c.register(cmd)
-	cmd.AddCommand(auditList(c))
+	cmd := &cobra.Command{Use: "audit", Short: "Read, prove, verify and ship the audit log"}
+	for _, connected := range []func(*connection) *cobra.Command{
+		auditList, auditCheckpoint, auditEntry, auditProve,
+	} {
+		c := &connection{}
+		sub := connected(c)
+		c.register(sub)
+		cmd.AddCommand(sub)
+	}
+	cmd.AddCommand(auditCheckProof())
 	return cmd
 }
 

@@ -34,7 +34,7 @@ func (c *connection) register(cmd *cobra.Command) {
 	flags.StringVar(&c.cert, "cert", "", "PEM file of the client's certificate (default $CARDVAULT_CERT)")
 	flags.StringVar(&c.key, "key", "", "PEM file of the client's private key (default $CARDVAULT_KEY)")
 	flags.StringVar(&c.as, "as", "", "demo principal of a cardvault dev folder, in place of the four above: "+strings.Join(demoNames(), ", "))
-	flags.StringVar(&c.dir, "dir", defaultDevDir, "the folder that --as looks in")
+	flags.StringVar(&c.dir, "dev-dir", defaultDevDir, "the folder that --as looks in")
 	flags.DurationVar(&c.timeout, "timeout", 30*time.Second, "how long one call may take")
 	flags.StringVarP(&c.output, "output", "o", outputTable, "table or json")
 	cmd.MarkFlagsMutuallyExclusive("as", "cert")

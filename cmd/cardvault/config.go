@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -24,6 +25,7 @@ type config struct {
 	KeyCache keyCacheConfig `yaml:"key_cache"`
 	DataKey  dataKeyConfig  `yaml:"data_key"`
 	Policy   policyConfig   `yaml:"policy"`
+	Audit    auditConfig    `yaml:"audit"`
 	Limits   limitsConfig   `yaml:"limits"`
 	Log      logConfig      `yaml:"log"`
 }
@@ -156,6 +158,29 @@ type policyConfig struct {
 	File string `yaml:"file"`
 }
 
+// auditConfig is about the audit log.
+type auditConfig struct {
+	// Origin names the log in its checkpoints (C2SP tlog-checkpoint). A log goes by one
+	// origin for as long as it exists. Default: the trust domain and "/audit".
+	Origin string `yaml:"origin"`
+	// Key is the transit key that signs checkpoints: ed25519. Default
+	// "cardvault-audit".
+	Key string `yaml:"key"`
+	// Retention is how long entries are kept at least; hashes stay for good. 8784h to
+	// 876000h: PCI DSS 4.0.1, 10.5.1 wants twelve months. Default 9528h, thirteen.
+	Retention time.Duration `yaml:"retention"`
+	// WitnessPolicy is a file in C2SP's tlog-policy format: witnesses, where they are,
+	// and how many of them have to cosign a checkpoint before it is published.
+	// Default: none are asked.
+	WitnessPolicy string `yaml:"witness_policy"`
+	// WitnessCA holds the authorities that vouch for witnesses, PEM. Default: those of
+	// the system.
+	WitnessCA string `yaml:"witness_ca"`
+}
+
+// origin returns the log's name.
+func (c *config) origin() string { return cmp.Or(c.Audit.Origin, c.TLS.TrustDomain+"/audit") }
+
 // limitsConfig bounds what the server takes on.
 type limitsConfig struct {
 	// InFlight calls are answered at once; more are refused as UNAVAILABLE. 1 to
@@ -179,6 +204,7 @@ func defaults() config {
 		Transit:  transitConfig{Mount: "transit"},
 		KeyCache: keyCacheConfig{MaxAge: 5 * time.Minute},
 		DataKey:  dataKeyConfig{Cryptoperiod: 365 * 24 * time.Hour},
+		Audit:    auditConfig{Key: "cardvault-audit", Retention: 397 * 24 * time.Hour},
 		Limits:   limitsConfig{InFlight: 1024, Drain: 20 * time.Second},
 		Log:      logConfig{Level: "info"},
 	}

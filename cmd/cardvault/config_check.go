@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
@@ -28,6 +29,7 @@ func (c *config) check() error {
 		between("key_cache.max_age", c.KeyCache.MaxAge, 10*time.Second, 24*time.Hour),
 		between("data_key.cryptoperiod", c.DataKey.Cryptoperiod, time.Hour, 2*365*24*time.Hour),
 		required("policy.file", c.Policy.File),
+		c.Audit.check(),
 		numberBetween("limits.in_flight", c.Limits.InFlight, 1, 100_000),
 		between("limits.drain", c.Limits.Drain, time.Second, 10*time.Minute),
 		c.Log.check(),
@@ -129,6 +131,21 @@ func (a *authConfig) check() error {
 		return errors.New("transit.auth: want exactly one of token_file, approle, kubernetes and cert")
 	}
 	return errors.Join(found...)
+}
+
+func (a *auditConfig) check() error {
+	err := errors.Join(
+		required("audit.key", a.Key),
+		between("audit.retention", a.Retention, 366*24*time.Hour, 100*365*24*time.Hour),
+	)
+	// C2SP signed-note, "Format": a key name has no Unicode space and no plus.
+	if strings.ContainsFunc(a.Origin, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == '+' }) {
+		err = errors.Join(err, errors.New("audit.origin: want a name without spaces and plus signs, such as cards.example.com/audit"))
+	}
+	if a.WitnessCA != "" && a.WitnessPolicy == "" {
+		err = errors.Join(err, errors.New("audit.witness_ca: want it together with audit.witness_policy"))
+	}
+	return err
 }
 
 // level returns the log level, which check has found good.

@@ -51,6 +51,12 @@ data_key:
   cryptoperiod: 720h
 policy:
   file: /etc/cardvault/policy.cedar
+audit:
+  origin: cards.example.com/log
+  key: log
+  retention: 8784h
+  witness_policy: /etc/cardvault/witness.policy
+  witness_ca: /tls/witness.pem
 limits:
   in_flight: 64
   drain: 5s
@@ -89,8 +95,12 @@ func TestParseConfig(t *testing.T) {
 		KeyCache: keyCacheConfig{MaxAge: 10 * time.Minute},
 		DataKey:  dataKeyConfig{Cryptoperiod: 720 * time.Hour},
 		Policy:   policyConfig{File: "/etc/cardvault/policy.cedar"},
-		Limits:   limitsConfig{InFlight: 64, Drain: 5 * time.Second},
-		Log:      logConfig{Level: "warn"},
+		Audit: auditConfig{
+			Origin: "cards.example.com/log", Key: "log", Retention: 8784 * time.Hour,
+			WitnessPolicy: "/etc/cardvault/witness.policy", WitnessCA: "/tls/witness.pem",
+		},
+		Limits: limitsConfig{InFlight: 64, Drain: 5 * time.Second},
+		Log:    logConfig{Level: "warn"},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -149,6 +159,10 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		{"cryptoperiod: 720h", "cryptoperiod: 1s", "data_key.cryptoperiod: want"},
 		{"  file: /etc/cardvault/policy.cedar", "  file: ''", "policy.file: has no value"},
 		{"policy:\n  file: /etc/cardvault/policy.cedar\n", "", "policy.file: is missing"},
+		{"origin: cards.example.com/log", "origin: cards log", "audit.origin: want a name without spaces"},
+		{"origin: cards.example.com/log", "origin: a+b", "audit.origin: want a name without spaces"},
+		{"retention: 8784h", "retention: 720h", "audit.retention: want 8784h"},
+		{"  witness_policy: /etc/cardvault/witness.policy\n", "", "audit.witness_ca: want it together"},
 		{"in_flight: 64", "in_flight: 0", "limits.in_flight: want 1 to 100000"},
 		{"drain: 5s", "drain: 1h", "limits.drain: want"},
 		{"level: warn", "level: loud", "log.level: want debug, info, warn, error"},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cardvault/cardvault/crypto/devca"
 	"github.com/cardvault/cardvault/crypto/localkek"
+	"github.com/cardvault/cardvault/crypto/localsigner"
 	"github.com/cardvault/cardvault/vault/sqlite"
 )
 
@@ -73,7 +74,12 @@ func (d *dev) run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, logFile.Close()) }()
-	s, err := newService(ctx, folder.config(), store, kek, newLog(logFile, slog.LevelInfo))
+	c := folder.config()
+	signer, err := folder.signer(c.origin())
+	if err != nil {
+		return err
+	}
+	s, err := newService(ctx, c, backend{store, kek, signer}, newLog(logFile, slog.LevelInfo))
 	if err != nil {
 		return err
 	}
@@ -119,6 +125,19 @@ func (d *devFolder) kek() (*localkek.KEK, error) {
 		return nil, failed("put it back, or remove the folder to begin anew", "%s is missing: without it the cards of the folder do not open", d.path(devKEK))
 	}
 	return localkek.Create(d.path(devKEK))
+}
+
+// signer opens the key of the audit log, or makes one where no log is. A log that is
+// there under a lost key is refused by whoever verifies it: nothing is made anew.
+func (d *devFolder) signer(origin string) (*localsigner.Signer, error) {
+	signer, err := localsigner.Open(d.path(devSigner), origin)
+	if errors.Is(err, os.ErrNotExist) {
+		signer, err = localsigner.Create(d.path(devSigner), origin)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return signer, d.remember(devVerifier, signer.VerifierKey())
 }
 
 // listen takes the address, which must be this machine's alone: the keys to this

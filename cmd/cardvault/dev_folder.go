@@ -20,6 +20,8 @@ const defaultDevDir = "cardvault-dev"
 const (
 	demoTrustDomain = "dev.cardvault.example"
 	demoTenant      = "demo"
+	// demoStaff begins the names of those who are in no tenant.
+	demoStaff = "staff-"
 	// demoLifetime of certificates is long: a laptop's server may run for months.
 	demoLifetime = 365 * 24 * time.Hour
 )
@@ -29,16 +31,21 @@ const (
 	devLock    = "lock"
 	devStore   = "cards.db"
 	devKEK     = "kek"
+	devSigner  = "audit.key"
 	devPolicy  = "policy.cedar"
 	devAddress = "address"
 	devToken   = "token"         // of an issued card
 	devForeign = "foreign-token" // of the tokenized one
 	devLog     = "log.json"
 	devServer  = "server"
+	// devVerifier is the public key of the audit log, for whoever verifies it.
+	devVerifier = "audit.vkey"
 )
 
 // demoNames are the demo principals.
-func demoNames() []string { return []string{"issuer", "payments", "support", "security", "auditor"} }
+func demoNames() []string {
+	return []string{"issuer", "payments", "support", "security", "auditor", demoStaff + "auditor"}
+}
 
 // devFolder is the state of a `cardvault dev`, held by this process alone.
 type devFolder struct {
@@ -151,6 +158,9 @@ func (d *devFolder) certify(ca *devca.CA) error {
 }
 
 func demoSPIFFE(name string) string {
+	if name, ok := strings.CutPrefix(name, demoStaff); ok {
+		return "spiffe://" + demoTrustDomain + "/staff/" + name
+	}
 	return "spiffe://" + demoTrustDomain + "/tenant/" + demoTenant + "/" + name
 }
 
@@ -196,7 +206,7 @@ func (c *connection) completeFromDev() error {
 		c.addr = remembered(c.dir, devAddress)
 	}
 	if c.addr == "" {
-		return usage("start `cardvault dev`, or name its folder with --dir", "%s is not the folder of a cardvault dev", c.dir)
+		return usage("start `cardvault dev`, or name its folder with --dev-dir", "%s is not the folder of a cardvault dev", c.dir)
 	}
 	if c.ca == "" {
 		c.ca = filepath.Join(c.dir, devca.CertFile)

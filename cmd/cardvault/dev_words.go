@@ -38,7 +38,7 @@ func (s *story) line(format string, args ...any) {
 func (s *story) invite() {
 	dir := ""
 	if s.folder.dir != defaultDevDir {
-		dir = " --dir " + quote(s.folder.dir)
+		dir = " --dev-dir " + quote(s.folder.dir)
 	}
 	cli := func(as, format string, args ...any) {
 		s.line("  "+program()+" "+format+" --as "+as+dir, args...)

@@ -62,7 +62,7 @@ func serve(ctx context.Context, c config, migrateFirst bool, log *slog.Logger) (
 			return err
 		}
 	}
-	kek, err := openTransit(ctx, &c.Transit, log)
+	kek, signer, err := openTransit(ctx, c, log)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func serve(ctx context.Context, c config, migrateFirst bool, log *slog.Logger) (
 		return storeError(err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	s, err := newService(ctx, c, store, kek, log)
+	s, err := newService(ctx, c, backend{store, kek, signer}, log)
 	if err != nil {
 		return err
 	}
@@ -106,23 +106,30 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-// openTransit makes the KEK and does not return before its key is found good. A key
-// that is weak, missing or not allowed ends the start; a server that does not
-// answer is waited for.
-func openTransit(ctx context.Context, c *transitConfig, log *slog.Logger) (*transit.KEK, error) {
-	settings, err := c.settings()
+// openTransit makes the KEK and the signer of the audit log, and does not return
+// before both keys are found good. A key that is weak, missing or not allowed ends
+// the start; a server that does not answer is waited for.
+func openTransit(ctx context.Context, c config, log *slog.Logger) (*transit.KEK, *transit.Signer, error) {
+	settings, err := c.Transit.settings()
 	if err != nil {
-		return nil, usage("correct the configuration", "%w", err)
+		return nil, nil, usage("correct the configuration", "%w", err)
 	}
 	kek, err := transit.New(settings) //nolint:contextcheck // its session outlives this call and ends with Close
 	if err != nil {
-		return nil, usage("correct the section transit", "%w", err)
+		return nil, nil, usage("correct the section transit", "%w", err)
 	}
-	if err := waitForKey(ctx, kek.Check, log, pause); err != nil {
+	signer, err := kek.Signer(transit.SignerConfig{Key: c.Audit.Key, Origin: c.origin(), Clock: time.Now})
+	if err != nil {
 		kek.Close()
-		return nil, err
+		return nil, nil, usage("correct the section audit", "%w", err)
 	}
-	return kek, nil
+	for _, check := range []func(context.Context) error{kek.Check, signer.Check} {
+		if err := waitForKey(ctx, check, log, pause); err != nil {
+			kek.Close()
+			return nil, nil, err
+		}
+	}
+	return kek, signer, nil
 }
 
 // waitForKey asks check until it has an answer.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,12 +18,16 @@ import (
 	"github.com/cardvault/cardvault/crypto/keyring"
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/access"
+	"github.com/cardvault/cardvault/vault/ledger"
 	"github.com/cardvault/cardvault/vault/server"
+	"github.com/cardvault/cardvault/vault/witness"
 )
 
 const (
 	// policyInterval is how soon a changed policy is in force without a signal.
 	policyInterval = 15 * time.Second
+	// policyTimeout bounds the audit entry of a new policy.
+	policyTimeout = 10 * time.Second
 	// closeTimeout bounds the last audit entry.
 	closeTimeout = 5 * time.Second
 	// metricsTimeout bounds a scrape.
@@ -38,11 +43,22 @@ type service struct {
 	vault   *vault.Vault
 	server  *server.Server
 	policy  *server.Watch
+	// witnesses are nil where none are asked.
+	witnesses *witness.Client
 }
 
-// newService puts a vault together. The store and the KEK stay the caller's to
-// close, after close.
-func newService(ctx context.Context, c config, store vault.Store, kek keyring.KEK, log *slog.Logger) (*service, error) {
+// backend is what a service stands on. It stays the caller's to close, after close.
+type backend struct {
+	store interface {
+		vault.Store
+		ledger.Store
+	}
+	kek    keyring.KEK
+	signer ledger.Signer
+}
+
+// newService puts a vault together.
+func newService(ctx context.Context, c config, b backend, log *slog.Logger) (*service, error) {
 	policy, err := readPolicy(c.Policy.File)
 	if err != nil {
 		told := *asExit(err)
@@ -53,8 +69,15 @@ func newService(ctx context.Context, c config, store vault.Store, kek keyring.KE
 	if s.metrics, err = server.NewMetrics(); err != nil {
 		return nil, err
 	}
+	record := ledger.Config{Store: b.store, Signer: b.signer, Origin: c.origin(), Retention: c.Audit.Retention}
+	if s.witnesses, err = openWitnesses(&c.Audit, b.signer, log); err != nil {
+		return nil, err
+	}
+	if s.witnesses != nil {
+		record.Witnesses = s.witnesses
+	}
 	s.vault, err = vault.New(ctx, vault.Config{
-		Store: store, KEK: kek, KeyMaxAge: c.KeyCache.MaxAge, DataCryptoperiod: c.DataKey.Cryptoperiod,
+		Store: b.store, KEK: b.kek, KeyMaxAge: c.KeyCache.MaxAge, DataCryptoperiod: c.DataKey.Cryptoperiod, Ledger: record,
 		Policy: policy, Clock: time.Now, Log: log, Meter: s.metrics.Meter(),
 	})
 	if err != nil {
@@ -80,14 +103,24 @@ func (s *service) newServer() error {
 	s.policy, err = server.NewWatch([]string{c.Policy.File}, func(contents [][]byte) error {
 		policy, err := access.Parse(c.Policy.File, contents[0])
 		if err == nil {
-			s.vault.SetPolicy(policy)
-			s.log.Info("policy in force", slog.String("file", c.Policy.File))
+			err = s.setPolicy(policy)
 		}
 		return err
 	})
 	if err != nil {
 		return usage("correct the policy", "policy.file: %w", err)
 	}
+	return nil
+}
+
+func (s *service) setPolicy(policy *access.Policy) error {
+	ctx, cancel := context.WithTimeout(context.Background(), policyTimeout)
+	defer cancel()
+	if err := s.vault.SetPolicy(ctx, policy); err != nil {
+		return err
+	}
+	digest := policy.Digest()
+	s.log.Info("policy in force", slog.String("file", s.config.Policy.File), slog.String("sha256", hex.EncodeToString(digest[:])))
 	return nil
 }
 
@@ -128,7 +161,11 @@ func (s *service) close(ctx context.Context) error {
 func (s *service) closeVault(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	return s.vault.Close(ctx)
+	err := s.vault.Close(ctx)
+	if s.witnesses != nil {
+		s.witnesses.Close()
+	}
+	return err
 }
 
 // reloadOnSignal looks at certificates and policy at every SIGHUP.

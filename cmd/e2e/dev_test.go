@@ -29,7 +29,7 @@ func startDev(t testing.TB, s *site, dir string) *devServer {
 // as runs a client command as a demo principal.
 func (d *devServer) as(t testing.TB, principal, stdin string, args ...string) answer {
 	t.Helper()
-	return d.site.command(t, nil, stdin, append(args, "--as", principal, "--dir", d.dir)...)
+	return d.site.command(t, nil, stdin, append(args, "--as", principal, "--dev-dir", d.dir)...)
 }
 
 // shown is the PAN that the demonstration prints, to show what settlement gets.

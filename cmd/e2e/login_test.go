@@ -10,8 +10,10 @@ import (
 	vaultapi "github.com/hashicorp/vault/api"
 
 	"github.com/cardvault/cardvault/crypto/localkek"
+	"github.com/cardvault/cardvault/crypto/localsigner"
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/access"
+	"github.com/cardvault/cardvault/vault/ledger"
 	"github.com/cardvault/cardvault/vault/postgres"
 )
 
@@ -114,9 +116,14 @@ func issueUnderLocalKey(t *testing.T, s *site) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	signer, err := localsigner.Create(s.path("signer"), trustDomain+"/audit")
+	if err != nil {
+		t.Fatal(err)
+	}
 	v, err := vault.New(t.Context(), vault.Config{
 		Store: store, KEK: kek, KeyMaxAge: time.Hour, DataCryptoperiod: 24 * time.Hour, Policy: policy,
-		Clock: time.Now, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Ledger: ledger.Config{Store: store, Signer: signer, Origin: trustDomain + "/audit"},
+		Clock:  time.Now, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -21,12 +22,22 @@ type auditLog struct {
 }
 
 func (s *auditLog) ListEntries(ctx context.Context, r *pb.ListEntriesRequest) (*pb.ListEntriesResponse, error) {
-	query := vault.EntryQuery{PageSize: int(r.GetPageSize()), PageToken: r.GetPageToken()}
-	if start := r.GetStartTime(); start != nil {
-		if start.CheckValid() != nil {
-			return nil, s.vault.Refuse(ctx, callerOf(ctx), access.ListEntries, errTimestamp.In("start_time"))
+	query := vault.EntryQuery{
+		PageSize: int(r.GetPageSize()), PageToken: r.GetPageToken(),
+		Principal: r.GetPrincipal(), CardID: r.GetCardId(), Action: r.GetAction(), Decision: r.GetDecision(),
+	}
+	for _, bound := range []struct {
+		field string
+		given *timestamppb.Timestamp
+		to    *time.Time
+	}{{"start_time", r.GetStartTime(), &query.Start}, {"end_time", r.GetEndTime(), &query.End}} {
+		switch {
+		case bound.given == nil:
+		case bound.given.CheckValid() != nil:
+			return nil, s.vault.Refuse(ctx, callerOf(ctx), access.ListEntries, errTimestamp.In(bound.field))
+		default:
+			*bound.to = bound.given.AsTime()
 		}
-		query.Start = start.AsTime()
 	}
 	records, next, receipt, err := s.vault.ListEntries(ctx, callerOf(ctx), query)
 	if err != nil {
@@ -58,6 +69,7 @@ func entryTo(record audit.Record) (*pb.Entry, error) {
 		Action: e.Action, Decision: e.Decision.String(), Policy: e.Policy, Purpose: e.Purpose, View: e.View,
 		CardId: textOf(e.Card), KeyId: textOf(e.Key), BinRange: e.BINRange, RequestId: textOf(e.RequestID),
 		Result: e.Result, Count: int32(e.Count), //nolint:gosec // at most 1000
+		Index: e.Index, Digest: digestTo(e.Digest),
 		Body: record.Body,
 	}, nil
 }
@@ -68,4 +80,12 @@ func textOf(id uuid.UUID) string {
 		return ""
 	}
 	return id.String()
+}
+
+// digestTo leaves the zero digest out.
+func digestTo(h audit.Hash) []byte {
+	if h == (audit.Hash{}) {
+		return nil
+	}
+	return h[:]
 }

@@ -42,6 +42,19 @@ func TestIdentify(t *testing.T) {
 	}
 }
 
+func TestIdentifyStaff(t *testing.T) {
+	got, err := identify(withURIs(t, "spiffe://prod.example/staff/auditor-2"), mustDomain(t))
+	want := vault.Caller{SPIFFE: "spiffe://prod.example/staff/auditor-2", Staff: true, Name: "auditor-2", CertSerial: "1f"}
+	if err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	// A tenant of that name is a tenant.
+	got, err = identify(withURIs(t, "spiffe://prod.example/tenant/staff/auditor"), mustDomain(t))
+	if err != nil || got.Staff || got.Tenant != "staff" || got.Name != "auditor" {
+		t.Errorf("a tenant called staff: %+v, %v", got, err)
+	}
+}
+
 func TestIdentifyRefuses(t *testing.T) {
 	const good = "spiffe://prod.example/tenant/acme/payments"
 	tests := map[string]struct {
@@ -65,6 +78,11 @@ func TestIdentifyRefuses(t *testing.T) {
 		"no path":            {[]string{"spiffe://prod.example"}, errPath},
 		"no name":            {[]string{"spiffe://prod.example/tenant/acme"}, errPath},
 		"too deep":           {[]string{good + "/x"}, errPath},
+		"staff, no name":     {[]string{"spiffe://prod.example/staff"}, errPath},
+		"staff, too deep":    {[]string{"spiffe://prod.example/staff/demo/auditor"}, errPath},
+		"staff, upper case":  {[]string{"spiffe://prod.example/staff/Auditor"}, errPath},
+		"staff, other case":  {[]string{"spiffe://prod.example/Staff/auditor"}, errPath},
+		"staff, a PAN":       {[]string{"spiffe://prod.example/staff/4242424242424242"}, errPath},
 		"other root":         {[]string{"spiffe://prod.example/ns/acme/payments"}, errPath},
 		"upper case":         {[]string{"spiffe://prod.example/tenant/Acme/payments"}, errPath},
 		"dot in name":        {[]string{"spiffe://prod.example/tenant/acme/pay.ments"}, errPath},
@@ -108,12 +126,13 @@ func FuzzIdentify(f *testing.F) {
 	for _, seed := range []string{
 		"spiffe://prod.example/tenant/acme/payments", "spiffe://prod.example/tenant/acme/payments#",
 		"spiffe://prod.example/tenant/acme-12345678/p-123456789",
+		"spiffe://prod.example/staff/auditor", "spiffe://prod.example/staff/a/b", "spiffe://prod.example/tenant/staff/b",
 		"SPIFFE://prod.example/tenant/a/b", "spiffe://prod.example//tenant/a/b", "spiffe:prod.example/tenant/a/b",
 		"spiffe://prod.example/tenant/a/b?", "spiffe://prod.example/tenant/%2e/b", "spiffe://PROD.example/tenant/a/b",
 	} {
 		f.Add(seed)
 	}
-	whole := regexp.MustCompile(`^spiffe://prod\.example/tenant/([a-z0-9-]{1,63})/([a-z0-9-]{1,63})$`)
+	whole := regexp.MustCompile(`^spiffe://prod\.example/(?:tenant/([a-z0-9-]{1,63})|staff)/([a-z0-9-]{1,63})$`)
 	notDigit := regexp.MustCompile(`[^0-9]`)
 	f.Fuzz(func(t *testing.T, text string) {
 		uri, err := url.Parse(text)
@@ -133,7 +152,7 @@ func FuzzIdentify(f *testing.F) {
 			if strings.Contains(text, "/") && len(text) > 12 && strings.Contains(err.Error(), text) {
 				t.Error("the error repeats the name")
 			}
-		case got.SPIFFE != parts[0] || got.Tenant != parts[1] || got.Name != parts[2]:
+		case got.SPIFFE != parts[0] || got.Tenant != parts[1] || got.Name != parts[2] || got.Staff != (parts[1] == ""):
 			t.Errorf("read %+v of %q", got, text)
 		}
 	})

@@ -15,8 +15,8 @@ type method struct {
 	// action is what policy and audit entries call it. Empty where the method is
 	// gRPC's own, has nothing to do with cards and is open to every caller.
 	action access.Action
-	// deadline bounds a call, whatever its caller allows. Zero: a stream that lasts
-	// as long as its connection.
+	// deadline bounds a call, whatever its caller allows. Zero: a stream, which lasts
+	// at most as long as its connection.
 	deadline time.Duration
 	// largest is the most bytes that a request can sensibly have.
 	largest int
@@ -62,7 +62,12 @@ func methods() map[string]method {
 		pb.BinRangeService_PauseBinRange_FullMethodName:  {access.PauseBinRange, short, oneItem},
 		pb.BinRangeService_ResumeBinRange_FullMethodName: {access.ResumeBinRange, short, oneItem},
 
-		pb.AuditService_ListEntries_FullMethodName: {access.ListEntries, short, oneItem},
+		pb.AuditService_ListEntries_FullMethodName:         {access.ListEntries, short, oneItem},
+		pb.AuditService_GetCheckpoint_FullMethodName:       {access.GetCheckpoint, short, oneItem},
+		pb.AuditService_GetEntry_FullMethodName:            {access.GetEntry, short, oneItem},
+		pb.AuditService_GetInclusionProof_FullMethodName:   {access.GetInclusionProof, short, oneItem},
+		pb.AuditService_GetConsistencyProof_FullMethodName: {access.GetConsistencyProof, short, oneItem},
+		pb.AuditService_ReadLog_FullMethodName:             {action: access.ReadLog, largest: oneItem},
 
 		healthpb.Health_Check_FullMethodName: {deadline: short, largest: oneItem},
 		healthpb.Health_List_FullMethodName:  {deadline: short, largest: oneItem},

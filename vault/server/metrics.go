@@ -75,6 +75,10 @@ func (s *Server) observe(meter metric.Meter) error {
 			"cardvault.server.calls.in_flight", "{call}", "Calls that are being answered.",
 			func() (float64, bool) { return float64(s.pipe.inFlight.Load()), true },
 		},
+		{
+			"cardvault.server.streams", "{stream}", "Streams of the audit log that are open.",
+			func() (float64, bool) { return float64(s.pipe.streams.taken()), true },
+		},
 	}
 	for _, g := range gauges {
 		_, err := meter.Float64ObservableGauge(g.name, metric.WithUnit(g.unit), metric.WithDescription(g.about),

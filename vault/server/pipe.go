@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -39,6 +40,9 @@ type pipe struct {
 	// room is how many calls are answered at once; inFlight is how many are.
 	room     int64
 	inFlight atomic.Int64
+	// streams are the places of the vault's streams, which last too long to take
+	// those of calls.
+	streams places
 	// draining is closed when streams have to end.
 	draining chan struct{}
 }
@@ -54,7 +58,7 @@ func (p *pipe) unary(row method, next grpc.MethodHandler) grpc.MethodHandler {
 		ctx, cancel := context.WithTimeout(ctx, row.deadline)
 		defer cancel()
 		c := call{pipe: p, row: row, caller: s.caller}
-		defer c.leave()
+		defer c.end()
 		response, err := rescue(ctx, nil, nil, func(ctx context.Context, _ any) (any, error) {
 			return next(service, ctx, func(request any) error { return c.receive(ctx, request, decode) }, nil)
 		})
@@ -62,28 +66,6 @@ func (p *pipe) unary(row method, next grpc.MethodHandler) grpc.MethodHandler {
 			return nil, p.answers.asStatus(ctx, err)
 		}
 		return response, nil
-	}
-}
-
-// stream does the same for a method of gRPC's own that streams. It has no
-// deadline; it ends with its connection, and when the server drains.
-func (p *pipe) stream(row method, next grpc.StreamHandler) grpc.StreamHandler {
-	rescue := recovery.StreamServerInterceptor(recovery.WithRecoveryHandler(describePanic))
-	return func(service any, stream grpc.ServerStream) error {
-		if _, err := p.gate.session(stream.Context()); err != nil {
-			return unauthenticated(err)
-		}
-		ctx, cancel := context.WithCancel(stream.Context())
-		defer cancel()
-		go func() {
-			defer cancel()
-			select {
-			case <-ctx.Done():
-			case <-p.draining:
-			}
-		}()
-		err := rescue(service, &boundStream{stream, ctx, row.largest}, nil, next)
-		return p.answers.asStatus(ctx, err)
 	}
 }
 
@@ -95,56 +77,51 @@ func (p *pipe) unknown(_ any, stream grpc.ServerStream) error {
 	return answer{code: codes.Unimplemented, reason: "METHOD_UNKNOWN", message: "no such method"}.status().Err()
 }
 
-// call is one unary call in the pipe.
+// call is one call in the pipe.
 type call struct {
-	pipe    *pipe
-	row     method
-	caller  vault.Caller
-	entered bool
+	pipe   *pipe
+	row    method
+	caller vault.Caller
+	// leave gives the call's place back; nil: it has none.
+	leave func()
 }
 
+// receive reads the call's one request. Methods of gRPC's own take no place, and
+// those of them that stream may receive more.
 func (c *call) receive(ctx context.Context, request any, decode func(any) error) error {
-	own := c.row.action != "" // health answers when there is no room, too
 	why, err := receive(request, c.row.largest, decode)
-	if own && !c.enter() {
+	if c.row.action == "" {
+		if why != nil {
+			return why
+		}
+		return err
+	}
+	if errors.Is(err, io.EOF) { // a stream that its caller ended without a request
+		why = errMalformed
+	}
+	if !c.enter() {
 		return errOverloaded
 	}
-	switch {
-	case why == nil:
-		return err
-	case own:
+	if why != nil {
 		return c.pipe.refuse(ctx, c.caller, c.row.action, why)
-	default:
-		return why
 	}
+	return err
 }
 
-func (c *call) enter() bool {
-	c.entered = true
+// enter takes one of the places, and reports whether there was one.
+func (c *call) enter() (entered bool) {
+	if c.row.deadline == 0 {
+		c.leave, entered = c.pipe.streams.take(c.caller.SPIFFE)
+		return entered
+	}
+	c.leave = func() { c.pipe.inFlight.Add(-1) }
 	return c.pipe.inFlight.Add(1) <= c.pipe.room
 }
 
-func (c *call) leave() {
-	if c.entered {
-		c.pipe.inFlight.Add(-1)
+func (c *call) end() {
+	if c.leave != nil {
+		c.leave()
 	}
-}
-
-// boundStream ends when its context does, and receives like a unary call.
-type boundStream struct {
-	grpc.ServerStream
-	ctx     context.Context //nolint:containedctx // gRPC gives a stream's context by a method of the stream
-	largest int
-}
-
-func (s *boundStream) Context() context.Context { return s.ctx }
-
-func (s *boundStream) RecvMsg(request any) error {
-	why, err := receive(request, s.largest, s.ServerStream.RecvMsg)
-	if why != nil {
-		return why
-	}
-	return err
 }
 
 // describePanic says what panicked and where, never with which value: a value may

@@ -27,7 +27,9 @@ when { principal.name == "%s" && %s };
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.vault.SetPolicy(policy)
+	if err := s.vault.SetPolicy(t.Context(), policy); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestRefusedBeforeTheVaultLooks: what is no request of this API is refused with

@@ -20,11 +20,16 @@ import (
 
 	"github.com/cardvault/cardvault/crypto/devca"
 	"github.com/cardvault/cardvault/crypto/localkek"
+	"github.com/cardvault/cardvault/crypto/localsigner"
 	"github.com/cardvault/cardvault/vault"
 	"github.com/cardvault/cardvault/vault/access"
+	"github.com/cardvault/cardvault/vault/ledger"
 	"github.com/cardvault/cardvault/vault/sqlite"
 	"github.com/cardvault/cardvault/vault/vaulttest"
 )
+
+// logOrigin names the audit log of every site.
+const logOrigin = "prod.example/log"
 
 // site is a whole server on a loopback port: a vault on SQLite, mutual TLS, and
 // the authority that makes its clients.
@@ -33,6 +38,7 @@ type site struct {
 	ca      *devca.CA
 	clock   *vaulttest.Clock
 	log     *vaulttest.LogBuffer
+	signer  *localsigner.Signer
 	vault   *vault.Vault
 	metrics *Metrics
 	server  *Server
@@ -87,6 +93,9 @@ func (s *site) openVault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.signer, err = localsigner.Create(filepath.Join(s.dir, "log.key"), logOrigin); err != nil {
+		t.Fatal(err)
+	}
 	policy, err := access.Parse("demo.cedar", access.DemoPolicy())
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +103,8 @@ func (s *site) openVault(t *testing.T) {
 	s.metrics = newMetrics(t)
 	s.vault, err = vault.New(t.Context(), vault.Config{
 		Store: store, KEK: kek, KeyMaxAge: time.Hour, DataCryptoperiod: 365 * 24 * time.Hour, Policy: policy,
-		Clock: s.clock.Now, Log: slog.New(slog.NewJSONHandler(s.log, nil)), Meter: s.metrics.Meter(),
+		Ledger: ledger.Config{Store: store, Signer: s.signer, Origin: logOrigin},
+		Clock:  s.clock.Now, Log: slog.New(slog.NewJSONHandler(s.log, nil)), Meter: s.metrics.Meter(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -150,6 +160,16 @@ func (s *site) client(t *testing.T, name string) devca.Pair {
 	return pair
 }
 
+// staff returns a certificate of one of the deployment's staff.
+func (s *site) staff(t *testing.T, name string) devca.Pair {
+	t.Helper()
+	pair, err := s.ca.Client("spiffe://prod.example/staff/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair
+}
+
 // tls is a client's side of the connection, with certificates or without.
 func (s *site) tls(t *testing.T, pairs ...devca.Pair) *tls.Config {
 	t.Helper()
@@ -170,6 +190,12 @@ func (s *site) tls(t *testing.T, pairs ...devca.Pair) *tls.Config {
 func (s *site) dial(t *testing.T, name string) *grpc.ClientConn {
 	t.Helper()
 	return s.dialTLS(t, s.tls(t, s.client(t, name)))
+}
+
+// dialStaff returns a connection of gRPC as one of the deployment's staff.
+func (s *site) dialStaff(t *testing.T, name string) *grpc.ClientConn {
+	t.Helper()
+	return s.dialTLS(t, s.tls(t, s.staff(t, name)))
 }
 
 func (s *site) dialTLS(t *testing.T, cfg *tls.Config) *grpc.ClientConn {

@@ -32,6 +32,8 @@ var (
 	errTooLarge   = &vault.Error{Kind: vault.Exhausted, Reason: "REQUEST_TOO_LARGE", Message: "the request is larger than any sensible one"}
 	errTimestamp  = &vault.Error{Kind: vault.Invalid, Reason: "TIMESTAMP_INVALID", Message: "want a time from year 1 to 9999"}
 	errOverloaded = &vault.Error{Kind: vault.Unavailable, Reason: "OVERLOADED", Message: "too many calls at once; try again"}
+	// errDraining ends streams: the server is about to stop.
+	errDraining = &vault.Error{Kind: vault.Unavailable, Reason: "SERVER_STOPPING", Message: "the server is stopping; go on from where the stream ended"}
 )
 
 // codeOf is the one switch from what an error means to its status code.

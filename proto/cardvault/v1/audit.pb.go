@@ -50,7 +50,11 @@ type Entry struct {
 	// Items a listing returned.
 	Count int32 `protobuf:"varint,16,opt,name=count,proto3" json:"count,omitempty"`
 	// The entry exactly as it is hashed: canonical JSON.
-	Body          []byte `protobuf:"bytes,17,opt,name=body,proto3" json:"body,omitempty"`
+	Body []byte `protobuf:"bytes,17,opt,name=body,proto3" json:"body,omitempty"`
+	// Index of the log that the operation was about.
+	Index int64 `protobuf:"varint,18,opt,name=index,proto3" json:"index,omitempty"`
+	// SHA-256 of the policy file that was put in force.
+	Digest        []byte `protobuf:"bytes,19,opt,name=digest,proto3" json:"digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -204,6 +208,20 @@ func (x *Entry) GetBody() []byte {
 	return nil
 }
 
+func (x *Entry) GetIndex() int64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Entry) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
 type ListEntriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1–1000; 0 means 100.
@@ -211,7 +229,16 @@ type ListEntriesRequest struct {
 	// next_page_token of the page before.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Entries at or after this time. Absent: from the first.
-	StartTime     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Entries before this time. Absent: to the last.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// Only entries that say exactly this; empty: any. A page may then hold fewer
+	// entries than asked for, or none, and still have a next one.
+	Principal string `protobuf:"bytes,5,opt,name=principal,proto3" json:"principal,omitempty"`
+	CardId    string `protobuf:"bytes,6,opt,name=card_id,json=cardId,proto3" json:"card_id,omitempty"`
+	Action    string `protobuf:"bytes,7,opt,name=action,proto3" json:"action,omitempty"`
+	// "allow" or "deny".
+	Decision      string `protobuf:"bytes,8,opt,name=decision,proto3" json:"decision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -265,6 +292,41 @@ func (x *ListEntriesRequest) GetStartTime() *timestamppb.Timestamp {
 		return x.StartTime
 	}
 	return nil
+}
+
+func (x *ListEntriesRequest) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *ListEntriesRequest) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetCardId() string {
+	if x != nil {
+		return x.CardId
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetDecision() string {
+	if x != nil {
+		return x.Decision
+	}
+	return ""
 }
 
 type ListEntriesResponse struct {
@@ -328,11 +390,715 @@ func (x *ListEntriesResponse) GetReceipt() *Receipt {
 	return nil
 }
 
+type GetCheckpointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCheckpointRequest) Reset() {
+	*x = GetCheckpointRequest{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCheckpointRequest) ProtoMessage() {}
+
+func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{3}
+}
+
+type GetCheckpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A signed note: C2SP tlog-checkpoint, with the cosignatures of witnesses.
+	Checkpoint    []byte   `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Receipt       *Receipt `protobuf:"bytes,2,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCheckpointResponse) Reset() {
+	*x = GetCheckpointResponse{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCheckpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCheckpointResponse) ProtoMessage() {}
+
+func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
+func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetCheckpointResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *GetCheckpointResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+type GetEntryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one of the two.
+	//
+	// Types that are valid to be assigned to Place:
+	//
+	//	*GetEntryRequest_Receipt
+	//	*GetEntryRequest_Index
+	Place         isGetEntryRequest_Place `protobuf_oneof:"place"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEntryRequest) Reset() {
+	*x = GetEntryRequest{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEntryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEntryRequest) ProtoMessage() {}
+
+func (x *GetEntryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEntryRequest.ProtoReflect.Descriptor instead.
+func (*GetEntryRequest) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetEntryRequest) GetPlace() isGetEntryRequest_Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+func (x *GetEntryRequest) GetReceipt() *Receipt {
+	if x != nil {
+		if x, ok := x.Place.(*GetEntryRequest_Receipt); ok {
+			return x.Receipt
+		}
+	}
+	return nil
+}
+
+func (x *GetEntryRequest) GetIndex() int64 {
+	if x != nil {
+		if x, ok := x.Place.(*GetEntryRequest_Index); ok {
+			return x.Index
+		}
+	}
+	return 0
+}
+
+type isGetEntryRequest_Place interface {
+	isGetEntryRequest_Place()
+}
+
+type GetEntryRequest_Receipt struct {
+	Receipt *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3,oneof"`
+}
+
+type GetEntryRequest_Index struct {
+	Index int64 `protobuf:"varint,2,opt,name=index,proto3,oneof"`
+}
+
+func (*GetEntryRequest_Receipt) isGetEntryRequest_Place() {}
+
+func (*GetEntryRequest_Index) isGetEntryRequest_Place() {}
+
+type GetEntryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Entry *Entry                 `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The entry's index in the log, from 0 without gaps.
+	Index         int64    `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Receipt       *Receipt `protobuf:"bytes,3,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEntryResponse) Reset() {
+	*x = GetEntryResponse{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEntryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEntryResponse) ProtoMessage() {}
+
+func (x *GetEntryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEntryResponse.ProtoReflect.Descriptor instead.
+func (*GetEntryResponse) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetEntryResponse) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *GetEntryResponse) GetIndex() int64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *GetEntryResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+type GetInclusionProofRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one of the two.
+	//
+	// Types that are valid to be assigned to Place:
+	//
+	//	*GetInclusionProofRequest_Receipt
+	//	*GetInclusionProofRequest_Index
+	Place         isGetInclusionProofRequest_Place `protobuf_oneof:"place"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetInclusionProofRequest) Reset() {
+	*x = GetInclusionProofRequest{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetInclusionProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetInclusionProofRequest) ProtoMessage() {}
+
+func (x *GetInclusionProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetInclusionProofRequest.ProtoReflect.Descriptor instead.
+func (*GetInclusionProofRequest) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetInclusionProofRequest) GetPlace() isGetInclusionProofRequest_Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+func (x *GetInclusionProofRequest) GetReceipt() *Receipt {
+	if x != nil {
+		if x, ok := x.Place.(*GetInclusionProofRequest_Receipt); ok {
+			return x.Receipt
+		}
+	}
+	return nil
+}
+
+func (x *GetInclusionProofRequest) GetIndex() int64 {
+	if x != nil {
+		if x, ok := x.Place.(*GetInclusionProofRequest_Index); ok {
+			return x.Index
+		}
+	}
+	return 0
+}
+
+type isGetInclusionProofRequest_Place interface {
+	isGetInclusionProofRequest_Place()
+}
+
+type GetInclusionProofRequest_Receipt struct {
+	Receipt *Receipt `protobuf:"bytes,1,opt,name=receipt,proto3,oneof"`
+}
+
+type GetInclusionProofRequest_Index struct {
+	Index int64 `protobuf:"varint,2,opt,name=index,proto3,oneof"`
+}
+
+func (*GetInclusionProofRequest_Receipt) isGetInclusionProofRequest_Place() {}
+
+func (*GetInclusionProofRequest_Index) isGetInclusionProofRequest_Place() {}
+
+type GetInclusionProofResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entry that the proof is of.
+	Entry *Entry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	Index int64  `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	// C2SP tlog-proof, with the newest checkpoint in it: verify it with the log's
+	// public key and entry.body.
+	Proof         []byte   `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
+	Receipt       *Receipt `protobuf:"bytes,4,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetInclusionProofResponse) Reset() {
+	*x = GetInclusionProofResponse{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetInclusionProofResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetInclusionProofResponse) ProtoMessage() {}
+
+func (x *GetInclusionProofResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetInclusionProofResponse.ProtoReflect.Descriptor instead.
+func (*GetInclusionProofResponse) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetInclusionProofResponse) GetEntry() *Entry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *GetInclusionProofResponse) GetIndex() int64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *GetInclusionProofResponse) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *GetInclusionProofResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+type GetConsistencyProofRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Size of the smaller tree, at least 1.
+	FirstSize int64 `protobuf:"varint,1,opt,name=first_size,json=firstSize,proto3" json:"first_size,omitempty"`
+	// Size of the larger; 0: that of the newest checkpoint.
+	SecondSize    int64 `protobuf:"varint,2,opt,name=second_size,json=secondSize,proto3" json:"second_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConsistencyProofRequest) Reset() {
+	*x = GetConsistencyProofRequest{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConsistencyProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConsistencyProofRequest) ProtoMessage() {}
+
+func (x *GetConsistencyProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConsistencyProofRequest.ProtoReflect.Descriptor instead.
+func (*GetConsistencyProofRequest) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetConsistencyProofRequest) GetFirstSize() int64 {
+	if x != nil {
+		return x.FirstSize
+	}
+	return 0
+}
+
+func (x *GetConsistencyProofRequest) GetSecondSize() int64 {
+	if x != nil {
+		return x.SecondSize
+	}
+	return 0
+}
+
+type GetConsistencyProofResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	FirstSize  int64                  `protobuf:"varint,1,opt,name=first_size,json=firstSize,proto3" json:"first_size,omitempty"`
+	SecondSize int64                  `protobuf:"varint,2,opt,name=second_size,json=secondSize,proto3" json:"second_size,omitempty"`
+	// RFC 6962 §2.1.2, each 32 bytes.
+	Hashes [][]byte `protobuf:"bytes,3,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	// The newest checkpoint, where second_size is its size; else empty.
+	Checkpoint    []byte   `protobuf:"bytes,4,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Receipt       *Receipt `protobuf:"bytes,5,opt,name=receipt,proto3" json:"receipt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConsistencyProofResponse) Reset() {
+	*x = GetConsistencyProofResponse{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConsistencyProofResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConsistencyProofResponse) ProtoMessage() {}
+
+func (x *GetConsistencyProofResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConsistencyProofResponse.ProtoReflect.Descriptor instead.
+func (*GetConsistencyProofResponse) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetConsistencyProofResponse) GetFirstSize() int64 {
+	if x != nil {
+		return x.FirstSize
+	}
+	return 0
+}
+
+func (x *GetConsistencyProofResponse) GetSecondSize() int64 {
+	if x != nil {
+		return x.SecondSize
+	}
+	return 0
+}
+
+func (x *GetConsistencyProofResponse) GetHashes() [][]byte {
+	if x != nil {
+		return x.Hashes
+	}
+	return nil
+}
+
+func (x *GetConsistencyProofResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *GetConsistencyProofResponse) GetReceipt() *Receipt {
+	if x != nil {
+		return x.Receipt
+	}
+	return nil
+}
+
+type ReadLogRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first index to send.
+	StartIndex int64 `protobuf:"varint,1,opt,name=start_index,json=startIndex,proto3" json:"start_index,omitempty"`
+	// Stop before this index; 0: at the checkpoint that is the newest when the
+	// stream opens, or never where follow is set.
+	EndIndex int64 `protobuf:"varint,2,opt,name=end_index,json=endIndex,proto3" json:"end_index,omitempty"`
+	// Wait for new entries.
+	Follow        bool `protobuf:"varint,3,opt,name=follow,proto3" json:"follow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadLogRequest) Reset() {
+	*x = ReadLogRequest{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadLogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadLogRequest) ProtoMessage() {}
+
+func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
+func (*ReadLogRequest) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ReadLogRequest) GetStartIndex() int64 {
+	if x != nil {
+		return x.StartIndex
+	}
+	return 0
+}
+
+func (x *ReadLogRequest) GetEndIndex() int64 {
+	if x != nil {
+		return x.EndIndex
+	}
+	return 0
+}
+
+func (x *ReadLogRequest) GetFollow() bool {
+	if x != nil {
+		return x.Follow
+	}
+	return false
+}
+
+type ReadLogResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Set where a checkpoint is newer than any sent before on this stream. It comes
+	// before the entries that it covers.
+	Checkpoint []byte `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// At most 1000, in order of index, without gaps.
+	Entries       []*LogEntry `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadLogResponse) Reset() {
+	*x = ReadLogResponse{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadLogResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadLogResponse) ProtoMessage() {}
+
+func (x *ReadLogResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadLogResponse.ProtoReflect.Descriptor instead.
+func (*ReadLogResponse) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ReadLogResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *ReadLogResponse) GetEntries() []*LogEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+// LogEntry is an entry at its index.
+type LogEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Index int64                  `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// Canonical JSON, as it is hashed. Empty where the entry was dropped by the
+	// retention policy; leaf_hash is there instead.
+	Body []byte `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	// RFC 6962 leaf hash of a body that was dropped.
+	LeafHash      []byte `protobuf:"bytes,3,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogEntry) Reset() {
+	*x = LogEntry{}
+	mi := &file_cardvault_v1_audit_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogEntry) ProtoMessage() {}
+
+func (x *LogEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_cardvault_v1_audit_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
+func (*LogEntry) Descriptor() ([]byte, []int) {
+	return file_cardvault_v1_audit_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *LogEntry) GetIndex() int64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *LogEntry) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *LogEntry) GetLeafHash() []byte {
+	if x != nil {
+		return x.LeafHash
+	}
+	return nil
+}
+
 var File_cardvault_v1_audit_proto protoreflect.FileDescriptor
 
 const file_cardvault_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x18cardvault/v1/audit.proto\x12\fcardvault.v1\x1a\x19cardvault/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x03\n" +
+	"\x18cardvault/v1/audit.proto\x12\fcardvault.v1\x1a\x19cardvault/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x04\n" +
 	"\x05Entry\x12/\n" +
 	"\areceipt\x18\x01 \x01(\v2\x15.cardvault.v1.ReceiptR\areceipt\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1c\n" +
@@ -352,19 +1118,83 @@ const file_cardvault_v1_audit_proto_rawDesc = "" +
 	"request_id\x18\x0e \x01(\tR\trequestId\x12\x16\n" +
 	"\x06result\x18\x0f \x01(\tR\x06result\x12\x14\n" +
 	"\x05count\x18\x10 \x01(\x05R\x05count\x12\x12\n" +
-	"\x04body\x18\x11 \x01(\fR\x04body\"\x8b\x01\n" +
+	"\x04body\x18\x11 \x01(\fR\x04body\x12\x14\n" +
+	"\x05index\x18\x12 \x01(\x03R\x05index\x12\x16\n" +
+	"\x06digest\x18\x13 \x01(\fR\x06digest\"\xad\x02\n" +
 	"\x12ListEntriesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x129\n" +
 	"\n" +
-	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\"\x9d\x01\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12\x1c\n" +
+	"\tprincipal\x18\x05 \x01(\tR\tprincipal\x12\x17\n" +
+	"\acard_id\x18\x06 \x01(\tR\x06cardId\x12\x16\n" +
+	"\x06action\x18\a \x01(\tR\x06action\x12\x1a\n" +
+	"\bdecision\x18\b \x01(\tR\bdecision\"\x9d\x01\n" +
 	"\x13ListEntriesResponse\x12-\n" +
 	"\aentries\x18\x01 \x03(\v2\x13.cardvault.v1.EntryR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12/\n" +
-	"\areceipt\x18\x03 \x01(\v2\x15.cardvault.v1.ReceiptR\areceipt2b\n" +
+	"\areceipt\x18\x03 \x01(\v2\x15.cardvault.v1.ReceiptR\areceipt\"\x16\n" +
+	"\x14GetCheckpointRequest\"h\n" +
+	"\x15GetCheckpointResponse\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\fR\n" +
+	"checkpoint\x12/\n" +
+	"\areceipt\x18\x02 \x01(\v2\x15.cardvault.v1.ReceiptR\areceipt\"e\n" +
+	"\x0fGetEntryRequest\x121\n" +
+	"\areceipt\x18\x01 \x01(\v2\x15.cardvault.v1.ReceiptH\x00R\areceipt\x12\x16\n" +
+	"\x05index\x18\x02 \x01(\x03H\x00R\x05indexB\a\n" +
+	"\x05place\"\x84\x01\n" +
+	"\x10GetEntryResponse\x12)\n" +
+	"\x05entry\x18\x01 \x01(\v2\x13.cardvault.v1.EntryR\x05entry\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x03R\x05index\x12/\n" +
+	"\areceipt\x18\x03 \x01(\v2\x15.cardvault.v1.ReceiptR\areceipt\"n\n" +
+	"\x18GetInclusionProofRequest\x121\n" +
+	"\areceipt\x18\x01 \x01(\v2\x15.cardvault.v1.ReceiptH\x00R\areceipt\x12\x16\n" +
+	"\x05index\x18\x02 \x01(\x03H\x00R\x05indexB\a\n" +
+	"\x05place\"\xa3\x01\n" +
+	"\x19GetInclusionProofResponse\x12)\n" +
+	"\x05entry\x18\x01 \x01(\v2\x13.cardvault.v1.EntryR\x05entry\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x03R\x05index\x12\x14\n" +
+	"\x05proof\x18\x03 \x01(\fR\x05proof\x12/\n" +
+	"\areceipt\x18\x04 \x01(\v2\x15.cardvault.v1.ReceiptR\areceipt\"\\\n" +
+	"\x1aGetConsistencyProofRequest\x12\x1d\n" +
+	"\n" +
+	"first_size\x18\x01 \x01(\x03R\tfirstSize\x12\x1f\n" +
+	"\vsecond_size\x18\x02 \x01(\x03R\n" +
+	"secondSize\"\xc6\x01\n" +
+	"\x1bGetConsistencyProofResponse\x12\x1d\n" +
+	"\n" +
+	"first_size\x18\x01 \x01(\x03R\tfirstSize\x12\x1f\n" +
+	"\vsecond_size\x18\x02 \x01(\x03R\n" +
+	"secondSize\x12\x16\n" +
+	"\x06hashes\x18\x03 \x03(\fR\x06hashes\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x04 \x01(\fR\n" +
+	"checkpoint\x12/\n" +
+	"\areceipt\x18\x05 \x01(\v2\x15.cardvault.v1.ReceiptR\areceipt\"f\n" +
+	"\x0eReadLogRequest\x12\x1f\n" +
+	"\vstart_index\x18\x01 \x01(\x03R\n" +
+	"startIndex\x12\x1b\n" +
+	"\tend_index\x18\x02 \x01(\x03R\bendIndex\x12\x16\n" +
+	"\x06follow\x18\x03 \x01(\bR\x06follow\"c\n" +
+	"\x0fReadLogResponse\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\fR\n" +
+	"checkpoint\x120\n" +
+	"\aentries\x18\x02 \x03(\v2\x16.cardvault.v1.LogEntryR\aentries\"Q\n" +
+	"\bLogEntry\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x03R\x05index\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\fR\x04body\x12\x1b\n" +
+	"\tleaf_hash\x18\x03 \x01(\fR\bleafHash2\xa3\x04\n" +
 	"\fAuditService\x12R\n" +
-	"\vListEntries\x12 .cardvault.v1.ListEntriesRequest\x1a!.cardvault.v1.ListEntriesResponseB?Z=github.com/cardvault/cardvault/proto/cardvault/v1;cardvaultv1b\x06proto3"
+	"\vListEntries\x12 .cardvault.v1.ListEntriesRequest\x1a!.cardvault.v1.ListEntriesResponse\x12X\n" +
+	"\rGetCheckpoint\x12\".cardvault.v1.GetCheckpointRequest\x1a#.cardvault.v1.GetCheckpointResponse\x12I\n" +
+	"\bGetEntry\x12\x1d.cardvault.v1.GetEntryRequest\x1a\x1e.cardvault.v1.GetEntryResponse\x12d\n" +
+	"\x11GetInclusionProof\x12&.cardvault.v1.GetInclusionProofRequest\x1a'.cardvault.v1.GetInclusionProofResponse\x12j\n" +
+	"\x13GetConsistencyProof\x12(.cardvault.v1.GetConsistencyProofRequest\x1a).cardvault.v1.GetConsistencyProofResponse\x12H\n" +
+	"\aReadLog\x12\x1c.cardvault.v1.ReadLogRequest\x1a\x1d.cardvault.v1.ReadLogResponse0\x01B?Z=github.com/cardvault/cardvault/proto/cardvault/v1;cardvaultv1b\x06proto3"
 
 var (
 	file_cardvault_v1_audit_proto_rawDescOnce sync.Once
@@ -378,27 +1208,58 @@ func file_cardvault_v1_audit_proto_rawDescGZIP() []byte {
 	return file_cardvault_v1_audit_proto_rawDescData
 }
 
-var file_cardvault_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_cardvault_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_cardvault_v1_audit_proto_goTypes = []any{
-	(*Entry)(nil),                 // 0: cardvault.v1.Entry
-	(*ListEntriesRequest)(nil),    // 1: cardvault.v1.ListEntriesRequest
-	(*ListEntriesResponse)(nil),   // 2: cardvault.v1.ListEntriesResponse
-	(*Receipt)(nil),               // 3: cardvault.v1.Receipt
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*Entry)(nil),                       // 0: cardvault.v1.Entry
+	(*ListEntriesRequest)(nil),          // 1: cardvault.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),         // 2: cardvault.v1.ListEntriesResponse
+	(*GetCheckpointRequest)(nil),        // 3: cardvault.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),       // 4: cardvault.v1.GetCheckpointResponse
+	(*GetEntryRequest)(nil),             // 5: cardvault.v1.GetEntryRequest
+	(*GetEntryResponse)(nil),            // 6: cardvault.v1.GetEntryResponse
+	(*GetInclusionProofRequest)(nil),    // 7: cardvault.v1.GetInclusionProofRequest
+	(*GetInclusionProofResponse)(nil),   // 8: cardvault.v1.GetInclusionProofResponse
+	(*GetConsistencyProofRequest)(nil),  // 9: cardvault.v1.GetConsistencyProofRequest
+	(*GetConsistencyProofResponse)(nil), // 10: cardvault.v1.GetConsistencyProofResponse
+	(*ReadLogRequest)(nil),              // 11: cardvault.v1.ReadLogRequest
+	(*ReadLogResponse)(nil),             // 12: cardvault.v1.ReadLogResponse
+	(*LogEntry)(nil),                    // 13: cardvault.v1.LogEntry
+	(*Receipt)(nil),                     // 14: cardvault.v1.Receipt
+	(*timestamppb.Timestamp)(nil),       // 15: google.protobuf.Timestamp
 }
 var file_cardvault_v1_audit_proto_depIdxs = []int32{
-	3, // 0: cardvault.v1.Entry.receipt:type_name -> cardvault.v1.Receipt
-	4, // 1: cardvault.v1.Entry.time:type_name -> google.protobuf.Timestamp
-	4, // 2: cardvault.v1.ListEntriesRequest.start_time:type_name -> google.protobuf.Timestamp
-	0, // 3: cardvault.v1.ListEntriesResponse.entries:type_name -> cardvault.v1.Entry
-	3, // 4: cardvault.v1.ListEntriesResponse.receipt:type_name -> cardvault.v1.Receipt
-	1, // 5: cardvault.v1.AuditService.ListEntries:input_type -> cardvault.v1.ListEntriesRequest
-	2, // 6: cardvault.v1.AuditService.ListEntries:output_type -> cardvault.v1.ListEntriesResponse
-	6, // [6:7] is the sub-list for method output_type
-	5, // [5:6] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	14, // 0: cardvault.v1.Entry.receipt:type_name -> cardvault.v1.Receipt
+	15, // 1: cardvault.v1.Entry.time:type_name -> google.protobuf.Timestamp
+	15, // 2: cardvault.v1.ListEntriesRequest.start_time:type_name -> google.protobuf.Timestamp
+	15, // 3: cardvault.v1.ListEntriesRequest.end_time:type_name -> google.protobuf.Timestamp
+	0,  // 4: cardvault.v1.ListEntriesResponse.entries:type_name -> cardvault.v1.Entry
+	14, // 5: cardvault.v1.ListEntriesResponse.receipt:type_name -> cardvault.v1.Receipt
+	14, // 6: cardvault.v1.GetCheckpointResponse.receipt:type_name -> cardvault.v1.Receipt
+	14, // 7: cardvault.v1.GetEntryRequest.receipt:type_name -> cardvault.v1.Receipt
+	0,  // 8: cardvault.v1.GetEntryResponse.entry:type_name -> cardvault.v1.Entry
+	14, // 9: cardvault.v1.GetEntryResponse.receipt:type_name -> cardvault.v1.Receipt
+	14, // 10: cardvault.v1.GetInclusionProofRequest.receipt:type_name -> cardvault.v1.Receipt
+	0,  // 11: cardvault.v1.GetInclusionProofResponse.entry:type_name -> cardvault.v1.Entry
+	14, // 12: cardvault.v1.GetInclusionProofResponse.receipt:type_name -> cardvault.v1.Receipt
+	14, // 13: cardvault.v1.GetConsistencyProofResponse.receipt:type_name -> cardvault.v1.Receipt
+	13, // 14: cardvault.v1.ReadLogResponse.entries:type_name -> cardvault.v1.LogEntry
+	1,  // 15: cardvault.v1.AuditService.ListEntries:input_type -> cardvault.v1.ListEntriesRequest
+	3,  // 16: cardvault.v1.AuditService.GetCheckpoint:input_type -> cardvault.v1.GetCheckpointRequest
+	5,  // 17: cardvault.v1.AuditService.GetEntry:input_type -> cardvault.v1.GetEntryRequest
+	7,  // 18: cardvault.v1.AuditService.GetInclusionProof:input_type -> cardvault.v1.GetInclusionProofRequest
+	9,  // 19: cardvault.v1.AuditService.GetConsistencyProof:input_type -> cardvault.v1.GetConsistencyProofRequest
+	11, // 20: cardvault.v1.AuditService.ReadLog:input_type -> cardvault.v1.ReadLogRequest
+	2,  // 21: cardvault.v1.AuditService.ListEntries:output_type -> cardvault.v1.ListEntriesResponse
+	4,  // 22: cardvault.v1.AuditService.GetCheckpoint:output_type -> cardvault.v1.GetCheckpointResponse
+	6,  // 23: cardvault.v1.AuditService.GetEntry:output_type -> cardvault.v1.GetEntryResponse
+	8,  // 24: cardvault.v1.AuditService.GetInclusionProof:output_type -> cardvault.v1.GetInclusionProofResponse
+	10, // 25: cardvault.v1.AuditService.GetConsistencyProof:output_type -> cardvault.v1.GetConsistencyProofResponse
+	12, // 26: cardvault.v1.AuditService.ReadLog:output_type -> cardvault.v1.ReadLogResponse
+	21, // [21:27] is the sub-list for method output_type
+	15, // [15:21] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_cardvault_v1_audit_proto_init() }
@@ -407,13 +1268,21 @@ func file_cardvault_v1_audit_proto_init() {
 		return
 	}
 	file_cardvault_v1_common_proto_init()
+	file_cardvault_v1_audit_proto_msgTypes[5].OneofWrappers = []any{
+		(*GetEntryRequest_Receipt)(nil),
+		(*GetEntryRequest_Index)(nil),
+	}
+	file_cardvault_v1_audit_proto_msgTypes[7].OneofWrappers = []any{
+		(*GetInclusionProofRequest_Receipt)(nil),
+		(*GetInclusionProofRequest_Index)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cardvault_v1_audit_proto_rawDesc), len(file_cardvault_v1_audit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
