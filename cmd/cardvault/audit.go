@@ -14,7 +14,7 @@ import (
 func auditCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "audit", Short: "Read, prove, verify and ship the audit log"}
 	for _, connected := range []func(*connection) *cobra.Command{
-		auditList, auditCheckpoint, auditEntry, auditProve,
+		auditList, auditSearch, auditReport, auditCheckpoint, auditEntry, auditProve,
 	} {
 		c := &connection{}
 		sub := connected(c)

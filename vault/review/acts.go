@@ -22,8 +22,18 @@ type Act struct {
 	About string `json:"about,omitempty"`
 }
 
-// setPolicy is the act that puts a policy in force.
-const setPolicy = "SetPolicy"
+// The acts that put a policy in force: a new one, or the one that a replica starts
+// with.
+const (
+	setPolicy    = "SetPolicy"
+	startReplica = "StartReplica"
+)
+
+// putsInForce reports whether an entry says so. Those of replicas before there were
+// digests do not.
+func putsInForce(e audit.Entry) bool {
+	return !Refused(e) && (e.Action == setPolicy || e.Action == startReplica && e.Digest != audit.Hash{})
+}
 
 // Policy is a policy file that was in force in the period.
 type Policy struct {
@@ -45,7 +55,7 @@ type policyAct struct {
 }
 
 func (r *Report) act(at Place, e audit.Entry, in bool) {
-	isPolicy := e.Action == setPolicy && !Refused(e)
+	isPolicy := putsInForce(e)
 	if !in {
 		if isPolicy && (r.before.isZero() || at.compare(r.before.Place) > 0) {
 			r.before = policyAct{at, e.Digest}

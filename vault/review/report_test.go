@@ -259,7 +259,8 @@ func TestPoliciesInForce(t *testing.T) {
 	set(l, -20, audit.Hash{1})
 	set(l, -10, audit.Hash{2}) // in force as the period begins
 	set(l, 5, audit.Hash{3})
-	set(l, 5, audit.Hash{3}) // by another replica
+	l.acts(since.AddDate(0, 0, 5), audit.Entry{Action: "StartReplica", Digest: audit.Hash{3}}) // another replica begins with it
+	l.acts(since.AddDate(0, 0, 6), audit.Entry{Action: "StartReplica"})                        // one from before there were digests
 	set(l, 9, audit.Hash{2})
 	set(l, 12, audit.Hash{})
 	set(l, 40, audit.Hash{9})
