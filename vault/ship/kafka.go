@@ -24,6 +24,9 @@ type KafkaConfig struct {
 	Format string
 }
 
+// produceTimeout bounds a delivery.
+const produceTimeout = 30 * time.Second
+
 // Kafka produces a record for each entry: its key is the index, in decimal digits,
 // its timestamp the entry's. Delivered means that all in-sync replicas of the
 // partition have it. The producer is idempotent, so that its own retries neither
@@ -51,8 +54,8 @@ func NewKafka(cfg KafkaConfig) (*Kafka, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0),
+		kgo.MetadataMinAge(time.Second/2), // a partition that moves is found again soon
 		kgo.ProducerBatchMaxBytes(maxBytes/4), // what brokers take by default
-		kgo.RecordDeliveryTimeout(30*time.Second),
 		// A broker that takes records and never answers would hold the delivery for
 		// ever. Giving up on it may repeat records, which is allowed, and never reorders
 		// them: after one failed, all that follow in the partition fail.
@@ -77,6 +80,9 @@ func (s *Kafka) Deliver(ctx context.Context, events []Event) error {
 			records[i].Timestamp = e.Entry.Time
 		}
 	}
+	// By the context: the client's own timeout counts from a record's timestamp.
+	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
+	defer cancel()
 	if err := s.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
 		return fmt.Errorf("kafka: %w", err)
 	}

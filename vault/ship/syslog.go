@@ -44,7 +44,8 @@ type SyslogConfig struct {
 type Syslog struct {
 	cfg    SyslogConfig
 	encode Encoder
-	dialer tls.Dialer
+	tls    *tls.Config
+	dialer net.Dialer
 	out    []byte
 }
 
@@ -54,67 +55,90 @@ func NewSyslog(cfg SyslogConfig) (*Syslog, error) {
 	if !ok {
 		return nil, errors.New("syslog: unknown format")
 	}
-	if cfg.TLS == nil {
-		return nil, errors.New("syslog: want TLS")
+	host, _, err := net.SplitHostPort(cfg.Address)
+	if err != nil || cfg.TLS == nil {
+		return nil, errors.New("syslog: want host:port and TLS")
 	}
 	config := cfg.TLS.Clone()
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-	return &Syslog{cfg: cfg, encode: encode, dialer: tls.Dialer{
-		NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: config,
-	}}, nil
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	return &Syslog{cfg: cfg, encode: encode, tls: config, dialer: net.Dialer{Timeout: 10 * time.Second}}, nil
 }
 
 // Deliver sends events on a connection of their own.
 func (s *Syslog) Deliver(ctx context.Context, events []Event) error {
-	conn, err := s.dialer.DialContext(ctx, "tcp", s.cfg.Address)
-	if err != nil {
-		return fmt.Errorf("syslog: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	err = s.send(ctx, conn, events)
-	_ = conn.Close() // what there was to learn from its end is learned
-	if err != nil {
+	if err := s.send(ctx, events); err != nil {
 		return fmt.Errorf("syslog: %w", err)
 	}
 	return nil
 }
 
-func (s *Syslog) send(ctx context.Context, conn net.Conn, events []Event) error {
-	secure, ok := conn.(*tls.Conn)
-	if !ok {
-		return errors.New("not a TLS connection")
+func (s *Syslog) send(ctx context.Context, events []Event) error {
+	dialed, err := s.dialer.DialContext(ctx, "tcp", s.cfg.Address)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = dialed.Close() }() // what there is to learn from its end is learned before
+	stop := context.AfterFunc(ctx, func() { _ = dialed.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	raw, ok := dialed.(*net.TCPConn)
+	if !ok {
+		return errors.New("not a TCP connection")
+	}
+	conn := &watched{TCPConn: raw}
+	secure := tls.Client(conn, s.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	if _, err := secure.Write(s.frames(events)); err != nil {
+		return err
+	}
+	return confirm(ctx, secure, conn)
+}
+
+// frames returns events as they are transferred.
+func (s *Syslog) frames(events []Event) []byte {
 	s.out = s.out[:0]
 	var message []byte
 	for i := range events {
 		message = AppendSyslog(message[:0], &events[i], s.cfg.Hostname, s.encode)
 		s.out = AppendFrame(s.out, message)
 	}
-	if _, err := secure.Write(s.out); err != nil {
-		return err
-	}
-	return confirm(ctx, secure)
+	return s.out
+}
+
+// watched is a connection that remembers whether its end was read.
+type watched struct {
+	*net.TCPConn
+	ended bool
+}
+
+// Read notes the end.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.TCPConn.Read(p)
+	w.ended = w.ended || errors.Is(err, io.EOF)
+	return n, err
 }
 
 // confirm ends a connection and returns nil if the other side has read all of it.
-func confirm(ctx context.Context, conn *tls.Conn) error {
-	if err := conn.CloseWrite(); err != nil {
+func confirm(ctx context.Context, secure *tls.Conn, conn *watched) error {
+	if err := secure.CloseWrite(); err != nil {
 		return fmt.Errorf("close_notify: %w", err)
 	}
-	// nil is close_notify alone: to crypto/tls a connection that just ends is
-	// io.ErrUnexpectedEOF.
-	if err := drain(conn); err != nil {
-		return fmt.Errorf("the collector did not end the connection with close_notify: %w", err)
+	// crypto/tls takes the bare end of a connection for close_notify. It was
+	// close_notify where the connection did not end first.
+	if err := drain(secure); err != nil {
+		return err
 	}
-	raw, ok := conn.NetConn().(*net.TCPConn)
-	if !ok {
-		return errors.New("not a TCP connection")
+	if conn.ended {
+		return errors.New("the collector ended the connection without close_notify")
 	}
-	if err := errors.Join(raw.CloseWrite(), drain(raw)); err != nil {
+	if err := errors.Join(conn.CloseWrite(), drain(conn)); err != nil {
 		return fmt.Errorf("the collector left without reading: %w", err)
 	}
-	return allAcknowledged(ctx, raw)
+	return allAcknowledged(ctx, conn.TCPConn)
 }
 
 // drain reads to the end. A collector has nothing to say.
