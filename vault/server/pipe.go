@@ -103,9 +103,20 @@ func (c *call) receive(ctx context.Context, request any, decode func(any) error)
 		return errOverloaded
 	}
 	if why != nil {
-		return c.pipe.refuse(ctx, c.caller, c.row.action, why)
+		return c.refuse(ctx, why)
 	}
 	return err
+}
+
+// refuse records why a request is refused. Where gRPC has answered that already it
+// has ended the call's context too.
+func (c *call) refuse(ctx context.Context, why *vault.Error) error {
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), short)
+		defer cancel()
+	}
+	return c.pipe.refuse(ctx, c.caller, c.row.action, why)
 }
 
 // enter takes one of the places, and reports whether there was one.
