@@ -73,7 +73,12 @@ func (v *verifier) checkEarlierBundle(t, now tlog.Tile) error {
 	var p piece
 	p.readLeaves(v.folder, now)
 	for i, body := range bodies {
-		if len(body) > 0 && p.leaves[i] != (audit.Hash{}) && p.leaves[i] != audit.LeafHash(body) {
+		switch index := now.N<<audit.TileHeight + int64(i); {
+		case len(body) == 0:
+			if index >= v.dropped.allowed {
+				v.report.find(ClassMissing, path, "entry %d of the bundle is missing, and no entry says that it was dropped", i)
+			}
+		case p.leaves[i] != (audit.Hash{}) && p.leaves[i] != audit.LeafHash(body):
 			v.report.find(ClassEntry, path, "entry %d of the bundle is not the one that the tree has there", i)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,17 +45,29 @@ func (d *dice) id() (id uuid.UUID) {
 	return id
 }
 
-// testKey makes a key pair of sumdb/note from a seed.
-func testKey(name string, seed byte) (signer note.Signer, vkey string) {
+// keyPair makes the text of a key pair of sumdb/note from a seed; the type is one of
+// C2SP signed-note, "Signature types".
+func keyPair(name string, kind, seed byte) (skey, vkey string) {
 	private := ed25519.NewKeyFromSeed(slices.Repeat([]byte{seed}, 32))
-	public := append([]byte{1}, private[32:]...)
+	public := append([]byte{kind}, private[32:]...)
 	id := sha256.Sum256(append([]byte(name+"\n"), public...))
-	signer, err := note.NewSigner(fmt.Sprintf("PRIVATE+KEY+%s+%x+%s", name, id[:4], base64.StdEncoding.EncodeToString(append([]byte{1}, private[:32]...))))
+	text := func(key []byte) string { return base64.StdEncoding.EncodeToString(key) }
+	return fmt.Sprintf("PRIVATE+KEY+%s+%x+%s", name, id[:4], text(append([]byte{kind}, private[:32]...))),
+		fmt.Sprintf("%s+%x+%s", name, id[:4], text(public))
+}
+
+// testKey makes a key pair of a log from a seed.
+func testKey(name string, seed byte) (note.Signer, string) {
+	skey, vkey := keyPair(name, 1, seed)
+	signer, err := note.NewSigner(skey)
 	if err != nil {
 		panic(err)
 	}
-	return signer, fmt.Sprintf("%s+%x+%s", name, id[:4], base64.StdEncoding.EncodeToString(public))
+	return signer, vkey
 }
+
+// logKey is the key pair that test logs have, made once.
+var logKey = sync.OnceValues(func() (note.Signer, string) { return testKey(origin, 1) })
 
 const origin = "cards.example.com/audit"
 
@@ -90,7 +103,7 @@ type testLog struct {
 func newLog(tb testing.TB, seed uint64) *testLog {
 	tb.Helper()
 	l := &testLog{tb: tb, dice: dice{seed}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	l.signer, l.vkey = testKey(origin, 1)
+	l.signer, l.vkey = logKey()
 	l.tree = (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
 	l.roots = []audit.Hash{audit.Hash(rfc6962.DefaultHasher.EmptyRoot())}
 	for range 1 + l.dice.below(4) {

@@ -53,7 +53,7 @@ func ParseTilePath(path string) (tlog.Tile, error) {
 	var err error
 	if level == "entries" {
 		t.L = EntriesLevel
-	} else if t.L, err = strconv.Atoi(level); err != nil || t.L > 63 {
+	} else if t.L, err = strconv.Atoi(level); err != nil || t.L < 0 || t.L > 63 {
 		return tlog.Tile{}, ErrTilePath
 	}
 	rest, width, partial := strings.Cut(rest, ".p/")
@@ -63,7 +63,7 @@ func ParseTilePath(path string) (tlog.Tile, error) {
 		}
 	}
 	digits := strings.ReplaceAll(strings.ReplaceAll(rest, "/", ""), "x", "")
-	if t.N, err = strconv.ParseInt(digits, 10, 64); err != nil || TilePath(t) != path {
+	if t.N, err = strconv.ParseInt(digits, 10, 64); err != nil || t.N < 0 || TilePath(t) != path {
 		return tlog.Tile{}, ErrTilePath
 	}
 	return t, nil
