@@ -4,7 +4,9 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -31,5 +33,28 @@ func TestCosignatureWithoutTime(t *testing.T) {
 	// The same, as the key itself writes it.
 	if line, err := key.Cosign(text, time.Unix(1, 0)); err != nil || line != sign(1) {
 		t.Errorf("%q, %v", line, err)
+	}
+}
+
+func TestConflict(t *testing.T) {
+	for name, c := range map[string]struct {
+		mediaType, body string
+		size            int64
+		ok              bool
+	}{
+		"a size":            {"text/x.tlog.size", "7\n", 7, true},
+		"with a parameter":  {"text/x.tlog.size; charset=utf-8", "0\n", 0, true},
+		"another type":      {"text/plain", "7\n", 0, false},
+		"no type":           {"", "7\n", 0, false},
+		"no newline":        {"text/x.tlog.size", "7", 0, false},
+		"a zero before":     {"text/x.tlog.size", "07\n", 0, false},
+		"nothing":           {"text/x.tlog.size", "\n", 0, false},
+		"more than a size":  {"text/x.tlog.size", "7\n8\n", 0, false},
+		"more than 63 bits": {"text/x.tlog.size", "9223372036854775807\n", 0, false},
+	} {
+		told, ok := errors.AsType[*conflictError](conflict(http.Header{"Content-Type": {c.mediaType}}, []byte(c.body)))
+		if ok != c.ok || ok && told.size != c.size {
+			t.Errorf("%s: %+v", name, told)
+		}
 	}
 }

@@ -15,6 +15,10 @@ var (
 	// one that a cosignature was asked for. Either the log was rolled back, or another
 	// replica has gone on since: its committed head, read after this error, tells.
 	ErrAhead = errors.New("the log has signed a larger tree")
+	// ErrDisputed is part of ErrNoQuorum if a witness refused as it would refuse a
+	// forked log, and showed no evidence. It may be wrong, or not show its checkpoints
+	// to anyone: a person has to ask its operators.
+	ErrDisputed = errors.New("a witness says that it has seen another log")
 	// ErrNoQuorum is returned by Cosign if too few witnesses have cosigned. The error
 	// names those that have not, and why.
 	ErrNoQuorum = errors.New("too few witnesses have cosigned")

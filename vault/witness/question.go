@@ -60,14 +60,14 @@ func (q *question) explain(ctx context.Context, p *peer, refusal error) error {
 	}
 	seen, evidence, err := q.client.latest(ctx, p, q.ours.Origin, q.keys)
 	if err != nil {
-		return fmt.Errorf("%w; %w", refusal, err)
+		return fmt.Errorf("%w: %w; %w", ErrDisputed, refusal, err)
 	}
 	same, err := q.extends(seen)
 	if err != nil {
-		return fmt.Errorf("%w; %w", refusal, err)
+		return fmt.Errorf("%w: %w; %w", ErrDisputed, refusal, err)
 	}
 	if same {
-		return fmt.Errorf("%w, but shows nothing that explains it", refusal)
+		return fmt.Errorf("%w: %w, and shows a checkpoint that this log extends", ErrDisputed, refusal)
 	}
 	return &ForkedError{Witness: p.key.Name(), Ours: q.ours.Checkpoint, Seen: seen, Evidence: evidence}
 }
