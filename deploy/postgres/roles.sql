@@ -9,9 +9,9 @@
 -- and takes away what they may not: vault/postgres/grants.sql.
 --
 --     cardvault_owner    makes and changes tables; nothing runs as it but migrate
---     cardvault_app      the server: cannot change or delete an audit entry, delete a
---                        card, or change a table
---     cardvault_auditor  reads audit entries, and nothing else
+--     cardvault_app      the server: cannot change an audit entry, delete one that is
+--                        younger than a year, delete a card, or change a table
+--     cardvault_auditor  reads the audit log, and nothing else
 
 DO $$
 DECLARE

@@ -2,19 +2,27 @@
 -- end of every migration. A role that is not there is passed over. What is not
 -- granted here is taken away, so this file can be read as it stands.
 
+-- Nobody but the owner deletes an entry that is younger than a year, whatever is
+-- granted (PCI DSS 4.0.1, 10.5.1: twelve months at least).
+ALTER TABLE audit_entries ENABLE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS entries_are_read ON audit_entries;
+CREATE POLICY entries_are_read ON audit_entries FOR SELECT USING (true);
+DROP POLICY IF EXISTS entries_are_added ON audit_entries;
+CREATE POLICY entries_are_added ON audit_entries FOR INSERT WITH CHECK (true);
+DROP POLICY IF EXISTS old_entries_are_dropped ON audit_entries;
+CREATE POLICY old_entries_are_dropped ON audit_entries FOR DELETE
+    USING (time < 1000000 * (extract(epoch FROM now())::int8 - 365 * 86400));
+
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'cardvault_app') THEN
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO cardvault_app', current_schema());
         EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %I FROM cardvault_app', current_schema());
         GRANT SELECT ON goose_db_version TO cardvault_app;
-        -- Entries are added and read, never changed. They are deleted by retention
-        -- alone, and a server that was broken into could do it too. It is found out:
-        -- the log names every entry and holds its hash for good, so one that is gone
-        -- and should not be yet, by the head's first, fails every read, export and
-        -- verification over it; first only moves with an entry that says so; and one
-        -- that the log does not have yet leaves a gap below its chain's sealed tail,
-        -- where the sequencer stops.
+        -- Entries are added and read, never changed. Old ones are deleted by retention,
+        -- and a server that was broken into could do it too. It is found out: the log
+        -- holds each entry's hash for good, and where one is gone that no entry says was
+        -- dropped, every read, export and verification over it fails.
         GRANT SELECT, INSERT, DELETE ON audit_entries TO cardvault_app;
         -- A chain keeps the key of its first seal.
         GRANT SELECT, INSERT, UPDATE (number, head, seal) ON audit_chains TO cardvault_app;

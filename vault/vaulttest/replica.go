@@ -25,7 +25,7 @@ const (
 )
 
 // start is when the contract's first entry is written.
-func start() time.Time { return time.Date(2026, time.March, 14, 15, 9, 26, 535897000, time.UTC) }
+func start() time.Time { return time.Date(2020, time.March, 14, 15, 9, 26, 535897000, time.UTC) }
 
 // replica writes to a store with a chain of its own, as a server does.
 type replica struct {
