@@ -54,7 +54,7 @@ func NewKafka(cfg KafkaConfig) (*Kafka, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0),
-		kgo.MetadataMinAge(time.Second/2), // a partition that moves is found again soon
+		kgo.MetadataMinAge(time.Second/2),     // a partition that moves is found again soon
 		kgo.ProducerBatchMaxBytes(maxBytes/4), // what brokers take by default
 		// A broker that takes records and never answers would hold the delivery for
 		// ever. Giving up on it may repeat records, which is allowed, and never reorders
