@@ -31,7 +31,7 @@ the log whose public key is given. It asks no server and needs no secret.`,
 			if err != nil {
 				return err
 			}
-			keys, err := trust.keys()
+			keys, err := trust.required(nil)
 			if err != nil {
 				return err
 			}
@@ -48,7 +48,6 @@ the log whose public key is given. It asks no server and needs no secret.`,
 	}
 	trust.registerKey(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", outputTable, "table or json")
-	_ = cmd.MarkFlagRequired("log-key")
 	return cmd
 }
 

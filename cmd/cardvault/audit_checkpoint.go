@@ -26,7 +26,7 @@ was taken away or changed since.`,
   cardvault audit checkpoint --log-key @log.pub --since yesterday.checkpoint --as auditor`,
 		Args: cobra.NoArgs,
 		RunE: c.run(func(ctx context.Context, s *session, _ []string) error {
-			keys, err := trust.keys()
+			keys, err := trust.keys(c)
 			if err != nil {
 				return err
 			}
@@ -61,31 +61,44 @@ func (t *logTrust) register(cmd *cobra.Command) {
 }
 
 func (t *logTrust) registerKey(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.key, "log-key", "", "verifier key of the log, or @FILE of keys, one a line")
+	cmd.Flags().StringVar(&t.key, "log-key", "", "verifier key of the log, or @FILE of keys, one a line (default with --as: the dev folder's)")
 }
 
-// keys returns the log's verifier keys; none where no flag names them.
-func (t *logTrust) keys() ([]note.Verifier, error) {
+// keys returns the log's verifier keys; none where nothing names them. The folder of
+// a cardvault dev has the key of its log.
+func (t *logTrust) keys(c *connection) ([]note.Verifier, error) {
 	const next = "give the log's verifier key with --log-key, as text or as @FILE"
-	if t.key == "" {
-		if t.since != "" {
-			return nil, usage(next, "--since: an older checkpoint says nothing without a key")
-		}
-		return nil, nil
-	}
 	text := t.key
-	if path, ok := strings.CutPrefix(t.key, "@"); ok {
+	if path, ok := strings.CutPrefix(text, "@"); ok {
 		content, err := os.ReadFile(filepath.Clean(path))
 		if err != nil {
 			return nil, usage(next, "--log-key: %w", err)
 		}
 		text = string(content)
 	}
+	if t.key == "" && c != nil && c.as != "" {
+		text = remembered(c.dir, devVerifier)
+	}
+	switch {
+	case text == "" && t.key == "" && t.since != "":
+		return nil, usage(next, "--since: an older checkpoint says nothing without a key")
+	case text == "" && t.key == "":
+		return nil, nil
+	}
 	keys, err := audit.ParseKeys(text)
 	if err != nil {
 		return nil, usage(next, "--log-key: %w", err)
 	}
 	return keys, nil
+}
+
+// required is keys for a command that does nothing without.
+func (t *logTrust) required(c *connection) ([]note.Verifier, error) {
+	keys, err := t.keys(c)
+	if err == nil && keys == nil {
+		err = usage("give the log's verifier key with --log-key, as text or as @FILE", "no --log-key")
+	}
+	return keys, err
 }
 
 // verify checks a checkpoint's signature, and that the log has not been cut or

@@ -41,7 +41,7 @@ cardvault audit check-proof.`,
 		if err != nil {
 			return err
 		}
-		keys, err := trust.keys()
+		keys, err := trust.required(c)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,6 @@ cardvault audit check-proof.`,
 	})
 	trust.register(cmd)
 	cmd.Flags().StringVar(&file, "out", "", "file to keep the proof and the entry in, such as 17.tlog-proof")
-	_ = cmd.MarkFlagRequired("log-key")
 	return cmd
 }
 
