@@ -14,14 +14,14 @@ import (
 func auditCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "audit", Short: "Read, prove, verify and ship the audit log"}
 	for _, connected := range []func(*connection) *cobra.Command{
-		auditList, auditSearch, auditReport, auditCheckpoint, auditEntry, auditProve,
+		auditList, auditSearch, auditReport, auditCheckpoint, auditEntry, auditProve, auditExport,
 	} {
 		c := &connection{}
 		sub := connected(c)
 		c.register(sub)
 		cmd.AddCommand(sub)
 	}
-	cmd.AddCommand(auditCheckProof())
+	cmd.AddCommand(auditCheckProof(), auditVerify(), auditWitness())
 	return cmd
 }
 
