@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,7 +164,8 @@ func logForked(older audit.Checkpoint) error {
 }
 
 func logBroken(reason, format string, args ...any) error {
-	told, _ := failed("check that the key and the server are of the same log; if so, keep both checkpoints as evidence", format, args...).(*exitError)
-	told.reason = reason
-	return told
+	return &exitError{
+		code: exitFailed, reason: reason, err: fmt.Errorf(format, args...),
+		next: "check that the key and the server are of the same log; if so, keep both checkpoints as evidence",
+	}
 }

@@ -129,7 +129,7 @@ func (l *provenLog) GetConsistencyProof(_ context.Context, r *cardvaultv1.GetCon
 }
 
 // session serves the log on loopback.
-func (l *provenLog) session(t *testing.T) (*session, *bytes.Buffer) {
+func (l *provenLog) session(t *testing.T) *session {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -150,8 +150,7 @@ func (l *provenLog) session(t *testing.T) (*session, *bytes.Buffer) {
 			t.Error(err)
 		}
 	})
-	var out bytes.Buffer
-	return &session{conn: conn, out: printer{w: &out, json: true}, timeout: time.Minute}, &out
+	return &session{conn: conn, timeout: time.Minute}
 }
 
 func (l *provenLog) keys(t *testing.T) []note.Verifier {
@@ -166,7 +165,7 @@ func (l *provenLog) keys(t *testing.T) []note.Verifier {
 // proves asks for a proof as the command does.
 func (l *provenLog) proves(t *testing.T, text string) (provenEntry, error) {
 	t.Helper()
-	s, _ := l.session(t)
+	s := l.session(t)
 	at, err := parseEntryPlace(text)
 	if err != nil {
 		t.Fatal(err)
@@ -275,7 +274,7 @@ func TestFalseProofs(t *testing.T) {
 func TestPendingIsAwaited(t *testing.T) {
 	l := newProvenLog(t, 2)
 	l.pending = 3
-	s, _ := l.session(t)
+	s := l.session(t)
 	told := 0
 	answer, err := s.awaitProof(t.Context(), entryPlace{index: 1}, func() { told++ })
 	if err != nil || told != 1 || answer.GetIndex() != 1 {
@@ -331,7 +330,7 @@ func TestSinceOlderCheckpoint(t *testing.T) {
 		"not there":            {filepath.Join(t.TempDir(), "nothing"), 30, exitUsage, ""},
 	} {
 		l.size = tc.size
-		s, _ := l.session(t)
+		s := l.session(t)
 		signed, err := l.checkpoint(t.Context())
 		if err != nil {
 			t.Fatal(err)

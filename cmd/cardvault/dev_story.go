@@ -19,6 +19,7 @@ import (
 	"github.com/cardvault/cardvault/crypto/devca"
 	cardvaultv1 "github.com/cardvault/cardvault/proto/cardvault/v1"
 	"github.com/cardvault/cardvault/tokenizer/pan"
+	"github.com/cardvault/cardvault/vault/audit"
 )
 
 const (
@@ -43,6 +44,8 @@ type story struct {
 	conns []*grpc.ClientConn
 	begin time.Time
 	cards []*cardvaultv1.IssueCardResponse
+	// settled is where the audit entry of the whole number stands.
+	settled *cardvaultv1.Receipt
 }
 
 // tell goes through the steps.
@@ -57,7 +60,7 @@ func (s *story) tell(ctx context.Context) (err error) {
 	s.begin = time.Now().Truncate(time.Microsecond) // as entries have it
 	s.greet()
 	for _, step := range []func(context.Context) error{
-		s.registerRange, s.yesterday, s.issue, s.tokenize, s.settle, s.lastFour, s.overreach, s.stranger, s.readLog,
+		s.registerRange, s.yesterday, s.issue, s.tokenize, s.settle, s.lastFour, s.overreach, s.stranger, s.readLog, s.proveLog,
 	} {
 		if err := step(ctx); err != nil {
 			told := asExit(err)
@@ -201,6 +204,7 @@ func (s *story) settle(ctx context.Context) error {
 	case answer.GetCardId() != card.GetCard().GetId():
 		return errors.New("the answer names another card")
 	}
+	s.settled = answer.GetReceipt()
 	s.gets("%s, expires %s", answer.GetPan(), month(answer.GetExpiry()))
 	s.shows("its policy permits this principal this view for this purpose; the audit entry was on disk before the answer left")
 	return nil
@@ -310,6 +314,33 @@ func (s *story) readLog(ctx context.Context) error {
 	}
 	s.gets("and %d entries in all", len(answer.GetEntries()))
 	s.shows("every operation left an entry, chained to the one before by its hash; none holds a number or a token")
+	return nil
+}
+
+// proveLog has the entry of the whole number proven, and believes nobody.
+func (s *story) proveLog(ctx context.Context) error {
+	s.title("auditor has it proven that payments got the number")
+	conn, err := s.as("auditor")
+	if err != nil {
+		return err
+	}
+	keys, err := audit.ParseKeys(remembered(s.folder.dir, devVerifier))
+	if err != nil {
+		return err
+	}
+	s.asks("GetInclusionProof of entry %s, from the receipt of step %d", place(s.settled), s.step-4)
+	client := &session{conn: conn, timeout: storyTimeout}
+	at := entryPlace{receipt: s.settled}
+	answer, err := client.awaitProof(ctx, at, func() {})
+	if err != nil {
+		return err
+	}
+	proven, err := proveAnswer(answer, at, keys)
+	if err != nil {
+		return err
+	}
+	s.gets("entry %d of %d, with a proof of %d hashes and a signed checkpoint", proven.proof.Index, proven.checkpoint.Size, len(proven.proof.Hashes))
+	s.shows("the log's public key is all it takes to verify that; a log that is edited, cut or forked cannot prove it")
 	return nil
 }
 
