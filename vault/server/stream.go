@@ -34,7 +34,7 @@ func (p *pipe) stream(row method, next grpc.StreamHandler) grpc.StreamHandler {
 		c := call{pipe: p, row: row, caller: s.caller}
 		defer c.end()
 		err = rescue(service, &boundStream{stream, ctx, &c}, nil, next)
-		if errors.Is(err, context.Canceled) && context.Cause(ctx) == error(errDraining) {
+		if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errDraining) {
 			err = errDraining
 		}
 		return p.answers.asStatus(ctx, err)

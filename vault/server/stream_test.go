@@ -12,7 +12,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -25,11 +24,11 @@ import (
 type logStream = grpc.ServerStreamingClient[pb.ReadLogResponse]
 
 // follow opens a stream of the log that goes on, and takes its first message.
-func follow(t *testing.T, conn *grpc.ClientConn, from int64) (stream logStream, end context.CancelFunc) {
+func follow(t *testing.T, conn *grpc.ClientConn) (stream logStream, end context.CancelFunc) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	stream, err := pb.NewAuditServiceClient(conn).ReadLog(ctx, &pb.ReadLogRequest{StartIndex: from, Follow: true})
+	stream, err := pb.NewAuditServiceClient(conn).ReadLog(ctx, &pb.ReadLogRequest{Follow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,8 +241,8 @@ func TestSlowReaderStallsItself(t *testing.T) {
 func TestRevokedCertificateEndsItsStream(t *testing.T) {
 	s := newSite(t)
 	pair := s.staff(t, "auditor")
-	stream, _ := follow(t, s.dialTLS(t, s.tls(t, pair)), 0)
-	other, _ := follow(t, s.dialStaff(t, "auditor"), 0)
+	stream, _ := follow(t, s.dialTLS(t, s.tls(t, pair)))
+	other, _ := follow(t, s.dialStaff(t, "auditor"))
 	s.revoke(t, pair.Serial)
 	if err := ended(stream); status.Code(err) != codes.Unavailable {
 		t.Errorf("revoked: %v", err)
@@ -270,7 +269,7 @@ func (s *site) makeEntry(t *testing.T) {
 // nothing more is sent, even while the connection still stands.
 func TestStreamEndsWithItsCertificate(t *testing.T) {
 	s := newSite(t)
-	stream, _ := follow(t, s.dialStaff(t, "auditor"), 0)
+	stream, _ := follow(t, s.dialStaff(t, "auditor"))
 	s.clock.Advance(20 * 365 * 24 * time.Hour)
 	s.makeEntry(t)
 	if err := ended(stream); reasonOf(t, err) != "UNAUTHENTICATED" {
@@ -283,7 +282,7 @@ func TestDrainEndsStreams(t *testing.T) {
 	conn := s.dialStaff(t, "auditor")
 	var streams []logStream
 	for range 3 {
-		stream, _ := follow(t, conn, 0)
+		stream, _ := follow(t, conn)
 		streams = append(streams, stream)
 	}
 	if err := s.server.Stop(t.Context()); err != nil {
@@ -303,7 +302,7 @@ func TestRoomForStreams(t *testing.T) {
 	conns := []*grpc.ClientConn{s.dialStaff(t, "auditor"), s.dialStaff(t, "auditor")}
 	var end context.CancelFunc
 	for i := range roomForOne {
-		_, end = follow(t, conns[i%2], 0)
+		_, end = follow(t, conns[i%2])
 	}
 	wantLines(t, scrape(t, s.metrics), `cardvault_server_streams 8`)
 	open := func() error {
@@ -359,14 +358,11 @@ func TestPlaces(t *testing.T) {
 // fakeStream is gRPC's end of a stream.
 type fakeStream struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // as gRPC's own streams
 }
 
-func (s *fakeStream) Context() context.Context        { return s.ctx }
-func (s *fakeStream) RecvMsg(any) error               { return nil }
-func (s *fakeStream) SetTrailer(metadata.MD)          {}
-func (s *fakeStream) SetHeader(md metadata.MD) error  { return nil }
-func (s *fakeStream) SendHeader(md metadata.MD) error { return nil }
+func (s *fakeStream) Context() context.Context { return s.ctx }
+func (s *fakeStream) RecvMsg(any) error        { return nil }
 
 // TestPanicInAStream: it is answered, its place is free again, and the log says
 // where and not what.
