@@ -7,7 +7,7 @@ import (
 
 // settings are the parts of a configuration that stories change.
 type settings struct {
-	listen, postgres, auth, key, maxAge, drain, level string
+	listen, postgres, auth, key, maxAge, drain, level, audit string
 }
 
 // setting changes one of them.
@@ -27,10 +27,16 @@ func (c *settings) set(name, value string) bool {
 	return ok
 }
 
-func listenOn(address string) setting  { return func(_ *site, c *settings) { c.listen = address } }
-func logInBy(auth string) setting      { return func(_ *site, c *settings) { c.auth = auth } }
-func keepKeysFor(age string) setting   { return func(_ *site, c *settings) { c.maxAge = age } }
-func drainFor(time string) setting     { return func(_ *site, c *settings) { c.drain = time } }
+func listenOn(address string) setting { return func(_ *site, c *settings) { c.listen = address } }
+func logInBy(auth string) setting     { return func(_ *site, c *settings) { c.auth = auth } }
+func keepKeysFor(age string) setting  { return func(_ *site, c *settings) { c.maxAge = age } }
+func drainFor(time string) setting    { return func(_ *site, c *settings) { c.drain = time } }
+
+// witnessedBy names a policy of witnesses.
+func witnessedBy(policy string) setting {
+	return func(_ *site, c *settings) { c.audit = "audit:\n  witness_policy: " + policy + "\n" }
+}
+
 func logAt(level string) setting       { return func(_ *site, c *settings) { c.level = level } }
 func storedAt(postgres string) setting { return func(_ *site, c *settings) { c.postgres = postgres } }
 
@@ -68,7 +74,7 @@ policy:
   file: `+s.path("policy.cedar")+`
 limits:
   drain: `+c.drain+`
-log:
+`+c.audit+`log:
   level: `+c.level+`
 `)
 }

@@ -74,6 +74,17 @@ func grpcurl(t testing.TB) string {
 	return strings.TrimSpace(string(path))
 }
 
+// fsck returns the path of an independent reader of tlog-tiles: Tessera's, of which deploy/fsck is a build.
+func fsck(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fsck")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-C", repository("deploy", "fsck"), "-mod=readonly", "-buildvcs=false", "-o", path, ".")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build fsck: %v\n%s", err, text)
+	}
+	return path
+}
+
 // repository returns the path of a file of the repository.
 func repository(path ...string) string {
 	return filepath.Join(append([]string{"..", ".."}, path...)...)
