@@ -8,7 +8,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +63,26 @@ func (s *site) open(path string) *sqlite.Store {
 	return store
 }
 
+// backup returns a site on a copy of the database as it is.
+func (s *site) backup(t *testing.T) *site {
+	t.Helper()
+	older := *s
+	older.t, older.path = t, filepath.Join(t.TempDir(), "copy.db")
+	s.edit("VACUUM INTO ?", older.path)
+	if err := os.Chmod(older.path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	older.store = older.open(older.path)
+	older.key = &signer{Signer: s.key.Signer, verifier: s.key.verifier}
+	older.writers = nil
+	for _, w := range s.writers {
+		again := *w
+		again.site, again.store, again.bodies = &older, older.store, slices.Clip(w.bodies)
+		older.writers = append(older.writers, &again)
+	}
+	return &older
+}
+
 // config is that of a new replica.
 func (s *site) config() ledger.Config {
 	return ledger.Config{
@@ -109,11 +131,13 @@ type writer struct {
 	chain  audit.Chain
 	id     uuid.UUID
 	bodies [][]byte
+	entry  audit.Entry
 }
 
 func (s *site) writer() *writer {
 	id := uuid.New()
 	w := &writer{site: s, store: s.store, id: id, chain: audit.NewChain(id)}
+	w.entry = audit.Entry{Tenant: "acme", Action: "Test", Decision: audit.Allow, Result: "OK"}
 	s.writers = append(s.writers, w)
 	return w
 }
@@ -130,7 +154,7 @@ func (w *writer) commit(n int, seal func(audit.Tail) (audit.Tail, bool)) {
 	records := make([]audit.Record, n)
 	chain := w.chain
 	for i := range records {
-		chain, records[i] = chain.Append(audit.Entry{Tenant: "acme", Action: "Test", Decision: audit.Allow, Result: "OK"}, w.clock.Now())
+		chain, records[i] = chain.Append(w.entry, w.clock.Now())
 		w.bodies = append(w.bodies, records[i].Body)
 	}
 	err := w.store.Commit(context.Background(), func(_ context.Context, tx vault.Tx) ([]audit.Record, error) {

@@ -35,7 +35,11 @@ func (l *Ledger) sequence(ctx context.Context) (more bool, err error) {
 	for i, g := range grown {
 		share := (room + int64(len(grown)-i) - 1) / int64(len(grown)-i)
 		if g.Tail.Seal == (audit.Hash{}) {
-			share = math.MaxInt64 // now or never, see take
+			share = math.MaxInt64 // the whole chain now, or never
+		}
+		if share == 0 {
+			more = true
+			break
 		}
 		p, err := l.take(ctx, g, share)
 		if errors.Is(err, errWait) {
@@ -51,10 +55,6 @@ func (l *Ledger) sequence(ctx context.Context) (more bool, err error) {
 			backlog += g.Tail.Number - g.Next + 1
 			taken += int64(len(p.hashes))
 			room = max(0, room-int64(len(p.hashes)))
-		}
-		if room == 0 {
-			more = i+1 < len(grown)
-			break
 		}
 	}
 	l.measureRefused(ctx, grown)
@@ -135,5 +135,6 @@ func (l *Ledger) extend(ctx context.Context, pieces []piece) error {
 	l.known, l.knownEdge, l.vouched = tlog.Tree{N: next.size, Hash: next.root()}, next, next.size
 	l.lease.renewed = l.cfg.Clock()
 	l.metrics.extensions.Record(ctx, int64(len(hashes)))
+	l.measure(ctx)
 	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -36,20 +34,6 @@ func (s *site) edit(sql string, args ...any) {
 	if !strings.HasPrefix(sql, "VACUUM") && conn.Changes() == 0 {
 		s.t.Fatalf("%s: nothing changed", sql)
 	}
-}
-
-// backup returns a copy of the database as it is.
-func (s *site) backup() *site {
-	s.t.Helper()
-	older := *s
-	older.path = filepath.Join(s.t.TempDir(), "older.db")
-	s.edit("VACUUM INTO ?", older.path)
-	if err := os.Chmod(older.path, 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	older.store = s.open(older.path)
-	older.writers = nil
-	return &older
 }
 
 // replaceable is a store that is one database and then another.
@@ -149,7 +133,8 @@ func TestOtherLogHalts(t *testing.T) {
 					a.write(200)
 					s.step(leader)
 					s.step(l)
-					older := s.backup()
+					older := s.backup(t)
+					older.writers = nil
 					a.write(100)
 					s.step(leader)
 					s.step(l)
