@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -140,6 +140,7 @@ func (s *shipServerConfig) dial() (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, usage("correct the section server", "%w", err)
 	}
+	config.MinVersion = tls.VersionTLS13
 	conn, err := grpc.NewClient(s.Address,
 		grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 20 * time.Second}),
@@ -150,37 +151,4 @@ func (s *shipServerConfig) dial() (*grpc.ClientConn, error) {
 		return nil, usage("give server.address as host:port", "server.address: %w", err)
 	}
 	return conn, nil
-}
-
-// open makes the sinks that are configured.
-func (s *shipSinksConfig) open(origin string) (map[string]ship.Sink, error) {
-	sinks := map[string]ship.Sink{}
-	for _, kind := range []struct {
-		name       string
-		configured bool
-		open       func() (ship.Sink, error)
-	}{
-		{"files", s.Files.configured(), s.Files.open},
-		{"syslog", s.Syslog.configured(), s.Syslog.open},
-		{"kafka", s.Kafka.configured(), s.Kafka.open},
-		{"webhook", s.Webhook.configured(), func() (ship.Sink, error) { return s.Webhook.open(origin) }},
-	} {
-		if !kind.configured {
-			continue
-		}
-		sink, err := kind.open()
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("sinks.%s: %w", kind.name, err), closeSinks(sinks))
-		}
-		sinks[kind.name] = sink
-	}
-	return sinks, nil
-}
-
-func closeSinks(sinks map[string]ship.Sink) error {
-	var errs []error
-	for _, sink := range sinks {
-		errs = append(errs, sink.Close())
-	}
-	return errors.Join(errs...)
 }

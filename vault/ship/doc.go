@@ -8,7 +8,8 @@
 //     sink after its leaf hashes, on top of those of everything before it, gave the
 //     root of a checkpoint that the log's key signed, or a tree that a consistency
 //     proof puts at the beginning of one. A log that does not fit stops everything
-//     with ErrForged.
+//     with ErrForged. Before a stream is read, the log has to prove that it begins
+//     with what was delivered.
 //   - A sink's cursor moves after the sink has acknowledged, and is durable before
 //     the next window leaves. What lies between, a crash delivers again: receivers
 //     may see entries twice, each time followed by its successors, and tell them by

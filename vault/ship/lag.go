@@ -110,7 +110,7 @@ func (s *Shipper) observe(meter metric.Meter) error {
 			func(f *follower) float64 { return s.lag(f).Age.Seconds() }},
 		{"cardvault.ship.next", "{entry}", "Index of the next entry to deliver.",
 			func(f *follower) float64 { return float64(f.next.Load()) }},
-		{"cardvault.ship.failing", "1", "1 while deliveries fail.",
+		{"cardvault.ship.failing", "", "1 while deliveries fail.",
 			func(f *follower) float64 {
 				if f.failures.failing() {
 					return 1

@@ -142,7 +142,7 @@ func (l *testLog) Read(ctx context.Context, from int64) iter.Seq2[audit.Batch, e
 			l.mu.Lock()
 			wait, lie, broken := l.grown, l.lie, l.broken
 			var batch audit.Batch
-			if size := int64(len(l.bodies)); size > head {
+			if size := int64(len(l.bodies)); size > head && size > from {
 				head, batch.Checkpoint = size, l.checkpoint()
 			}
 			for ; from < head && len(batch.Entries) < l.batch; from++ {

@@ -223,7 +223,9 @@ func TestForgedLogStops(t *testing.T) {
 			b.Entries = append(b.Entries, audit.LogEntry{Index: 50, Body: b.Entries[0].Body})
 			b.Entries = b.Entries[50:]
 		}},
-		{"no checkpoint", func(_ *testLog, b *audit.Batch) { b.Checkpoint = nil }},
+		{"end of the entries under an old checkpoint", func(_ *testLog, b *audit.Batch) {
+			b.Checkpoint, b.Entries = nil, append(b.Entries[:48:48], b.Entries[47], b.Entries[49])
+		}},
 		{"checkpoint of another key", func(_ *testLog, b *audit.Batch) { b.Checkpoint = other.checkpoint() }},
 		{"checkpoint of another tree", func(l *testLog, b *audit.Batch) {
 			b.Checkpoint, _ = note.Sign(&note.Note{Text: audit.Checkpoint{Origin: origin, Size: 50, Root: audit.Hash{1}}.Text()}, l.signer)

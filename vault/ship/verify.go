@@ -6,7 +6,6 @@ import (
 	"iter"
 
 	"github.com/transparency-dev/merkle/compact"
-	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -42,12 +41,11 @@ type verifier struct {
 // server has nothing more to say.
 func (s *Shipper) readVerified(ctx context.Context, from position) iter.Seq2[window, error] {
 	return func(yield func(window, error) bool) {
-		tree, err := from.tree()
+		v, err := s.newVerifier(ctx, from)
 		if err != nil {
 			yield(window{}, err)
 			return
 		}
-		v := &verifier{log: s.cfg.Log, keys: s.cfg.Keys, tree: tree, most: s.pace.entries}
 		for batch, err := range s.cfg.Log.Read(ctx, from.Next) {
 			var windows []window
 			if err == nil {
@@ -65,6 +63,24 @@ func (s *Shipper) readVerified(ctx context.Context, from position) iter.Seq2[win
 		}
 		yield(window{}, errEnded)
 	}
+}
+
+// newVerifier stands at a position, and has seen that the log begins with what was
+// delivered: one that lost its end would otherwise just be silent.
+func (s *Shipper) newVerifier(ctx context.Context, from position) (*verifier, error) {
+	tree, err := from.tree()
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{log: s.cfg.Log, keys: s.cfg.Keys, tree: tree, most: s.pace.entries}
+	signed, err := s.cfg.Log.Checkpoint(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := v.advance(signed); err != nil {
+		return nil, err
+	}
+	return v, v.prove(ctx)
 }
 
 // take adds a batch to the tree and returns what is verified by it.
@@ -93,20 +109,16 @@ func (v *verifier) take(ctx context.Context, batch audit.Batch) (windows []windo
 // next is the index after the last entry in the tree.
 func (v *verifier) next() int64 { return int64(v.tree.End()) } //nolint:gosec // grows from a position, by entries
 
-// advance takes a new head.
+// advance takes a head where it is newer: another replica may be a moment behind.
 func (v *verifier) advance(signed []byte) error {
 	head, err := openHead(signed, v.keys)
 	switch {
 	case err != nil:
 		return err
-	case head.Size < v.head.Size:
-		return fmt.Errorf("%w: checkpoint of %d entries after one of %d", ErrForged, head.Size, v.head.Size)
 	case head.Size < v.next():
 		return fmt.Errorf("%w: %d entries of %d", errShorter, head.Size, v.next())
-	}
-	v.head = head
-	if head.Size == v.next() {
-		return v.atHead()
+	case head.Size >= v.head.Size:
+		v.head = head
 	}
 	return nil
 }
@@ -143,12 +155,18 @@ func (v *verifier) append(e audit.LogEntry) error {
 // prove checks the tree against the head: by its root where it is as long, or else
 // by a proof that the log of the head begins with it.
 func (v *verifier) prove(ctx context.Context) error {
-	if v.next() == v.head.Size {
-		return v.atHead()
+	if v.next() == 0 {
+		return nil // any log begins with nothing
 	}
 	root, err := v.root()
 	if err != nil {
 		return err
+	}
+	if v.next() == v.head.Size {
+		if root != v.head.Root {
+			return fmt.Errorf("%w: the entries do not have the root of the checkpoint of %d", ErrForged, v.head.Size)
+		}
+		return nil
 	}
 	proof, err := v.log.ProveConsistency(ctx, v.next(), v.head.Size)
 	if err != nil {
@@ -160,23 +178,8 @@ func (v *verifier) prove(ctx context.Context) error {
 	return nil
 }
 
-// atHead checks that the tree is that of the head.
-func (v *verifier) atHead() error {
-	root, err := v.root()
-	if err != nil {
-		return err
-	}
-	if root != v.head.Root {
-		return fmt.Errorf("%w: the entries do not have the root of the checkpoint of %d", ErrForged, v.head.Size)
-	}
-	return nil
-}
-
-// root is the tree's root hash.
+// root is the root hash of a tree that is not empty.
 func (v *verifier) root() (audit.Hash, error) {
-	if v.next() == 0 {
-		return audit.Hash(rfc6962.DefaultHasher.EmptyRoot()), nil
-	}
 	root, err := v.tree.GetRootHash(nil)
 	if err != nil {
 		return audit.Hash{}, fmt.Errorf("tree: %w", err)
