@@ -40,7 +40,8 @@ allows it and 3 where it does not.
 
 Actions: ` + strings.Join(actionNames(), ", ") + ".",
 		Example: `  cardvault policy check policy.cedar
-  cardvault policy check policy.cedar --as-principal demo/payments --action DetokenizeCard --purpose settlement --view full`,
+  cardvault policy check policy.cedar --as-principal demo/payments --action DetokenizeCard --purpose settlement --view full
+  cardvault policy check policy.cedar --as-principal /staff/auditor --action ReadLog`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out, err := newPrinter(cmd.OutOrStdout(), output)
@@ -58,7 +59,7 @@ Actions: ` + strings.Join(actionNames(), ", ") + ".",
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&q.principal, "as-principal", "", "who asks, TENANT/NAME")
+	flags.StringVar(&q.principal, "as-principal", "", "who asks, TENANT/NAME, or /staff/NAME")
 	flags.StringVar(&q.action, "action", "", "what it asks to do")
 	flags.StringVar(&q.purpose, "purpose", "", "for which purpose, with DetokenizeCard")
 	flags.StringVar(&q.view, "view", "", "with which view, with DetokenizeCard: last-four, masked or full")
@@ -89,9 +90,14 @@ type policyAnswer struct {
 }
 
 func (q question) ask(out printer, policy *access.Policy) error {
-	tenant, name, ok := strings.Cut(q.principal, "/")
+	// No tenant's name is empty, so the two forms never meet.
+	name, staff := strings.CutPrefix(q.principal, "/staff/")
+	tenant, ok := "", staff
+	if !staff {
+		tenant, name, ok = strings.Cut(q.principal, "/")
+	}
 	if !ok {
-		return usage("give --as-principal TENANT/NAME", "--as-principal: not a principal")
+		return usage("give --as-principal TENANT/NAME or /staff/NAME", "--as-principal: not a principal")
 	}
 	if !slices.Contains(access.Actions(), access.Action(q.action)) {
 		return usage("see cardvault policy check --help", "--action: unknown")
@@ -100,7 +106,7 @@ func (q question) ask(out printer, policy *access.Policy) error {
 		return err
 	}
 	d := policy.Decide(access.Request{
-		Tenant: tenant, Principal: name, Action: access.Action(q.action),
+		Tenant: tenant, Staff: staff, Principal: name, Action: access.Action(q.action),
 		Purpose: q.purpose, View: strings.ToUpper(strings.ReplaceAll(q.view, "-", "_")), BINRange: q.binRange,
 	})
 	answer := policyAnswer{Valid: true, Decision: "deny", Policy: d.Policy}

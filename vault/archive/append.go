@@ -122,6 +122,7 @@ func (a *Archive) arrive(end int64) error {
 
 // commit makes the folder the log at a checkpoint whose root the tree has.
 func (a *Archive) commit(next signedCheckpoint) error {
+	a.committing = true
 	for l, level := range a.edge.levels {
 		if len(level.hashes) == 0 {
 			continue
@@ -153,7 +154,7 @@ func (a *Archive) commit(next signedCheckpoint) error {
 	// The new checkpoint stands for good. If we die here, partial tiles that became full
 	// stay: true still, only not needed.
 	old := a.head.Size
-	a.signed, a.head = next.signed, next.Checkpoint
+	a.signed, a.head, a.committing = next.signed, next.Checkpoint, false
 	return a.removePartial(old)
 }
 
@@ -162,12 +163,7 @@ func (a *Archive) commit(next signedCheckpoint) error {
 // corresponding full tile is […] available".
 func (a *Archive) removePartial(old int64) error {
 	for l := 0; shift(old, l+1) < shift(a.head.Size, l+1); l++ {
-		levels := []int{l}
-		if l == 0 {
-			levels = append(levels, audit.EntriesLevel)
-		}
-		for _, level := range levels {
-			full := tlog.Tile{H: audit.TileHeight, L: level, N: shift(old, l+1), W: audit.TileWidth}
+		for _, full := range tilesAt(l, shift(old, l+1)) {
 			if err := a.disk.RemoveAll(audit.TilePath(full) + ".p"); err != nil {
 				return err
 			}

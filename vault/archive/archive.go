@@ -49,8 +49,9 @@ type Archive struct {
 	// was seen yet.
 	expected []signedCheckpoint
 
-	writer writer
-	failed error // after which what is in memory means nothing
+	writer     writer
+	committing bool
+	failed     error // after which what is in memory means nothing
 }
 
 type signedCheckpoint struct {
@@ -98,7 +99,7 @@ func open(disk disk, text string) (*Archive, error) {
 // claim says in the folder which log it is of, unless that stands there already.
 func (a *Archive) claim(text string) error {
 	text = keyLines(text)
-	before, err := readFile(a.disk, keysFile, maxNote)
+	before, err := readFile(a.disk, KeysFile, maxNote)
 	if errors.Is(err, fs.ErrNotExist) {
 		files, err := fs.ReadDir(a.disk, ".")
 		if err != nil {
@@ -118,7 +119,7 @@ func (a *Archive) claim(text string) error {
 	if string(before) == text {
 		return nil
 	}
-	if err := a.disk.Put(keysFile, []byte(text)); err != nil {
+	if err := a.disk.Put(KeysFile, []byte(text)); err != nil {
 		return err
 	}
 	return a.disk.SyncFolder(".")
@@ -192,6 +193,15 @@ func (a *Archive) loadBundle() error {
 // After Append has failed it means nothing.
 func (a *Archive) Size() int64 { return a.edge.size() }
 
+// Expected returns how many entries the folder will have at the last checkpoint that
+// has arrived.
+func (a *Archive) Expected() int64 {
+	if n := len(a.expected); n > 0 {
+		return a.expected[n-1].Size
+	}
+	return a.head.Size
+}
+
 // Checkpoint returns the folder's checkpoint, signed, and its size; nil and 0 where
 // it has none yet.
 func (a *Archive) Checkpoint() (signed []byte, size int64) {
@@ -202,8 +212,29 @@ func (a *Archive) Checkpoint() (signed []byte, size int64) {
 // kept.
 func (a *Archive) Close() error {
 	err := a.writer.wait()
+	if err == nil {
+		err = a.discard()
+	}
 	if closer, ok := a.disk.(interface{ Close() error }); ok {
 		err = errors.Join(err, closer.Close())
 	}
 	return err
+}
+
+// discard removes the tiles beyond the checkpoint. Those of a commit that failed on
+// its way may have a checkpoint already.
+func (a *Archive) discard() error {
+	if a.committing {
+		return nil
+	}
+	for l, level := range a.edge.levels {
+		for n := shift(a.head.Size, l+1); n < level.full; n++ {
+			for _, t := range tilesAt(l, n) {
+				if err := a.disk.RemoveAll(audit.TilePath(t)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }

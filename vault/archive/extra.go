@@ -28,7 +28,7 @@ func (v *verifier) checkFile(path string, regular bool) error {
 	switch {
 	case !regular:
 		v.report.find(ClassExtra, path, "this is no regular file")
-	case path == checkpointFile || path == keysFile:
+	case path == checkpointFile || path == KeysFile:
 	case err != nil:
 		v.report.find(ClassExtra, path, "no such file belongs here")
 	case t.W > now.W:

@@ -58,9 +58,9 @@ func (v *verifier) openHead(signed []byte, keys []note.Verifier) (head audit.Che
 // checkKeys checks that the keys file is one, and of the same log. It is not trusted:
 // if it is wrong, somebody has edited it.
 func (v *verifier) checkKeys(keys []note.Verifier) error {
-	text, err := readFile(v.folder, keysFile, maxNote)
+	text, err := readFile(v.folder, KeysFile, maxNote)
 	if errors.Is(err, fs.ErrNotExist) {
-		v.report.find(ClassMissing, keysFile, "there is no such file")
+		v.report.find(ClassMissing, KeysFile, "there is no such file")
 		return nil
 	}
 	if err != nil && !errors.Is(err, errTooLong) {
@@ -72,9 +72,9 @@ func (v *verifier) checkKeys(keys []note.Verifier) error {
 	}
 	switch {
 	case err != nil || keyLines(string(text)) != string(text) || !lowerCaseIDs(string(text)):
-		v.report.find(ClassSignature, keysFile, "the file is not a list of verifier keys")
+		v.report.find(ClassSignature, KeysFile, "the file is not a list of verifier keys")
 	case !slices.ContainsFunc(stored, known):
-		v.report.find(ClassSignature, keysFile, "the folder says that it is of a log with other keys")
+		v.report.find(ClassSignature, KeysFile, "the folder says that it is of a log with other keys")
 	}
 	return nil
 }

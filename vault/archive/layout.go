@@ -6,11 +6,13 @@ import (
 	"github.com/cardvault/cardvault/vault/audit"
 )
 
-// Names in the folder.
+// KeysFile is the file that says which log a folder is of. Whoever opened the folder
+// finds it there, and may lock it to have the folder alone.
+const KeysFile = "log.vkey"
+
 const (
 	checkpointFile = "checkpoint"
 	freshFile      = "checkpoint.new"
-	keysFile       = "log.vkey"
 )
 
 // tileAt returns the tile that a log of size entries has at this place, in the
@@ -31,3 +33,12 @@ func tileAt(size int64, level int, n int64) tlog.Tile {
 
 // shift returns how many full subtrees of 256**level entries a log has.
 func shift(size int64, level int) int64 { return size >> (audit.TileHeight * level) }
+
+// tilesAt returns the full tile at this place; at level 0 its bundle as well.
+func tilesAt(level int, n int64) []tlog.Tile {
+	tiles := []tlog.Tile{{H: audit.TileHeight, L: level, N: n, W: audit.TileWidth}}
+	if level == 0 {
+		tiles = append(tiles, tlog.Tile{H: audit.TileHeight, L: audit.EntriesLevel, N: n, W: audit.TileWidth})
+	}
+	return tiles
+}

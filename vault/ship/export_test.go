@@ -26,3 +26,6 @@ func (s *Shipper) LagOf(name string) (Lag, bool) {
 
 // MaxEntries is the most of a window of a Shipper that was hastened.
 const MaxEntries = 50
+
+// Size returns how long the log is known to be.
+func (s *Shipper) Size() int64 { return s.size.Load() }

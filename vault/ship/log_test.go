@@ -42,19 +42,27 @@ type testLog struct {
 
 func newTestLog(t testing.TB, seed string, size int) *testLog {
 	t.Helper()
-	private, public, err := note.GenerateKey(strings.NewReader(strings.Repeat(seed, 32)), origin)
+	l, err := makeTestLog(seed, size)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+func makeTestLog(seed string, size int) (*testLog, error) {
+	private, public, err := note.GenerateKey(strings.NewReader(strings.Repeat(seed, 32)), origin)
+	if err != nil {
+		return nil, err
+	}
 	l := &testLog{seed: seed, grown: make(chan struct{}), batch: 1000}
 	if l.signer, err = note.NewSigner(private); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if l.key, err = note.NewVerifier(public); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	l.grow(size)
-	return l
+	return l, nil
 }
 
 // testEntry is the entry of an index.

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
 	"net"
 	"os"
@@ -19,6 +20,7 @@ import (
 
 // site is a CA with a server and a client of its.
 type site struct {
+	ca             string // PEM
 	pool           *x509.CertPool
 	server, client tls.Certificate
 }
@@ -41,7 +43,7 @@ func newSite(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{pool: x509.NewCertPool()}
+	s := &site{pool: x509.NewCertPool(), ca: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))}
 	s.pool.AddCert(parsed)
 	s.server = s.issue(t, parsed, key, x509.ExtKeyUsageServerAuth)
 	s.client = s.issue(t, parsed, key, x509.ExtKeyUsageClientAuth)
