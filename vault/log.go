@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -46,7 +47,7 @@ func (v *Vault) closeLedger(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if err := v.ledger.Step(ctx); err != nil {
+	if err := errors.Join(v.ledger.Step(ctx), v.ledger.Resign(ctx)); err != nil {
 		return fmt.Errorf("audit log: %w", err)
 	}
 	return nil

@@ -71,6 +71,30 @@ func (l *Ledger) lead(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// Resign gives the lease back where this replica has it, so that nobody has to wait
+// for it to lapse. If we die on the way it lapses.
+func (l *Ledger) Resign(ctx context.Context) error {
+	if err := l.enter(ctx); err != nil {
+		return err
+	}
+	defer l.leave()
+	if l.lease.term == 0 {
+		return nil
+	}
+	defer l.resign()
+	head, err := l.cfg.Store.LogHead(ctx)
+	if err != nil {
+		return fmt.Errorf("read the head of the log: %w", err)
+	}
+	if head.Term != l.lease.term || head.Holder != l.cfg.Replica {
+		return nil // it is another's by now
+	}
+	if _, _, err := l.cfg.Store.TakeLease(ctx, head, uuid.Nil); err != nil {
+		return fmt.Errorf("give the lease back: %w", err)
+	}
+	return nil
+}
+
 // resign forgets the lease, and what was known of the chains under it.
 func (l *Ledger) resign() {
 	l.lease.term = 0

@@ -112,10 +112,9 @@ func New(cfg Config) (*Ledger, error) {
 	return l, nil
 }
 
-// Run steps every 250 ms until ctx ends or the replica halts. The lease is not
-// given back at the end: the replica's last entry is written after that, and one
-// more Step brings it into the log. Those who go on wait for the lease to lapse;
-// until then entries wait, and none is lost.
+// Run steps every 250 ms until ctx ends or the replica halts. It keeps the lease:
+// the replica's last entry is written after that, and one more Step brings it into
+// the log. Then comes Resign.
 func (l *Ledger) Run(ctx context.Context) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

@@ -110,6 +110,46 @@ func TestLease(t *testing.T) {
 	s.checkLog(a)
 }
 
+// TestResign: who stops well leaves nothing to wait for, and takes nothing that is
+// another's by then.
+func TestResign(t *testing.T) {
+	s := newSite(t)
+	a, b := s.ledger(nil), s.ledger(nil)
+	w := s.writer()
+	w.write(1)
+	s.step(a)
+	if err := a.Resign(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.write(1)
+	s.step(b) // at once
+	s.checkLog(b)
+	term := s.head().Term
+	for range 2 {
+		if err := a.Resign(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.write(1)
+	s.step(b)
+	if head := s.head(); head.Term != term || head.Size != 3 {
+		t.Errorf("term %d and size %d, want %d and 3: the lease was taken from its holder", head.Term, head.Size, term)
+	}
+
+	// One that sleeps while it is replaced finds that out.
+	s.clock.Advance(time.Minute)
+	s.step(a)
+	s.clock.Advance(3 * time.Second)
+	s.step(a)
+	term = s.head().Term
+	if err := b.Resign(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s.head().Term != term {
+		t.Error("a former holder gave away the lease of another")
+	}
+}
+
 // TestStoreDown: it is an alarm after a while, and no reason to halt.
 func TestStoreDown(t *testing.T) {
 	s := newSite(t)
