@@ -93,6 +93,32 @@ func TestWitnessRemembers(t *testing.T) {
 	}
 }
 
+// TestTwinIsFoundOut: a copy of the database that goes on beside the true one, under
+// the same key. The witness has seen only one of them.
+func TestTwinIsFoundOut(t *testing.T) {
+	s := newSite(t)
+	w := newWitness(t, s.key.verifier)
+	witnessed := func(c *ledger.Config) { c.Witnesses = w }
+	s.writer().write(100)
+	s.step(s.ledger(witnessed))
+	twin := s.backup(t)
+	twin.writers = nil
+	late := twin.ledger(witnessed)
+	twin.takeOver(late)
+
+	s.writer().write(10)
+	s.takeOver(s.ledger(witnessed))
+	twin.writer().write(20)
+	if err := late.Step(t.Context()); err == nil {
+		t.Fatal("the twin's checkpoint was published")
+	}
+	s.clock.Advance(time.Minute)
+	err := late.Step(t.Context())
+	if halted, is := errors.AsType[*ledger.HaltedError](err); !is || !strings.Contains(halted.Reason, "forked") {
+		t.Errorf("step: %v", err)
+	}
+}
+
 // TestWitnessCannotHaltTheLogByItself: what the log's key did not sign proves
 // nothing.
 func TestWitnessCannotHaltTheLogByItself(t *testing.T) {

@@ -28,7 +28,8 @@ const (
 )
 
 // askWitnesses returns what the witnesses saw. They are asked when the replica
-// starts, and once a minute until all have answered.
+// starts, and where a checkpoint was not cosigned; then once a minute until all have
+// answered.
 func (l *Ledger) askWitnesses(ctx context.Context) [][]byte {
 	now := l.cfg.Clock()
 	if l.cfg.Witnesses == nil || l.answered || !l.asked.IsZero() && now.Sub(l.asked) < askEvery {
