@@ -70,11 +70,11 @@ func cefKey(name string) string {
 	case "bin_range":
 		return "cs6"
 	}
-	key := "CardvaultAudit"
-	for word := range strings.SplitSeq(name, "_") {
-		key += strings.ToUpper(word[:1]) + word[1:]
+	words := strings.Split(name, "_")
+	for i, word := range words {
+		words[i] = strings.ToUpper(word[:1]) + word[1:]
 	}
-	return key
+	return "CardvaultAudit" + strings.Join(words, "")
 }
 
 // appendCEFField appends a key and its value. In values \, = and line breaks are

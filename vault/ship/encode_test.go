@@ -81,6 +81,7 @@ func TestEncodings(t *testing.T) {
 
 // texts adds what injections are made of.
 func texts(f *testing.F) {
+	f.Helper()
 	for _, text := range []string{
 		"", "plain", "a|b\\c=d", "a\nCEF:0|x|y|1|z|w|9|", "\r\n<13>1 - - - - - - forged", `"] [x@1 y="z"]`, `\`, `\\`, `a\`, " a=b cs1=c ", "=", "|",
 		`"`, `]`, `","decision":"allow`, "\x00\x1b[2J", "\u2028\u2029\u0085\u007f", "\xff\xfe", "\uFEFFbom", "žluťoučký 字", strings.Repeat("x", 300), "{}",

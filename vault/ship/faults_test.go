@@ -27,6 +27,7 @@ func TestDeathAtEveryStep(t *testing.T) {
 }
 
 func dieAndGoOn(t *testing.T, step string, nth int) {
+	t.Helper()
 	l := newTestLog(t, "s", 3*ship.MaxEntries+17)
 	l.batch = 30
 	folder := t.TempDir()

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -104,11 +105,12 @@ func appendEscaped(dst []byte, text, special string) []byte {
 	for _, r := range text {
 		switch {
 		case strings.ContainsRune(special, r):
-			dst = append(dst, '\\', byte(r))
+			dst = append(dst, '\\')
+			dst = utf8.AppendRune(dst, r)
 		case unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
 			dst = append(dst, "\uFFFD"...)
 		default:
-			dst = append(dst, string(r)...)
+			dst = utf8.AppendRune(dst, r)
 		}
 	}
 	return dst

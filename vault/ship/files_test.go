@@ -151,8 +151,12 @@ func copyCut(t *testing.T, from string, names []string, to string, cut int) {
 // What stands in the folder counts as delivered only where it is the same.
 func TestFilesRefuseAFolderOfOtherEntries(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T, folder string){
-		"another log": func(t *testing.T, folder string) { deliver(t, newFiles(t, folder, 2000), events("o", 0, 20)) },
+		"another log": func(t *testing.T, folder string) {
+			t.Helper()
+			deliver(t, newFiles(t, folder, 2000), events("o", 0, 20))
+		},
 		"the middle is missing": func(t *testing.T, folder string) {
+			t.Helper()
 			deliver(t, newFiles(t, folder, 2000), events("s", 0, 20))
 			_, names := readFolder(t, folder)
 			if err := os.Remove(filepath.Join(folder, names[1])); err != nil {
@@ -160,6 +164,7 @@ func TestFilesRefuseAFolderOfOtherEntries(t *testing.T) {
 			}
 		},
 		"the beginning is missing": func(t *testing.T, folder string) {
+			t.Helper()
 			deliver(t, newFiles(t, folder, 2000), events("s", 10, 20))
 		},
 	} {

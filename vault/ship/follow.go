@@ -143,11 +143,11 @@ func (s *Shipper) persist(ctx context.Context, failing *failures, attempt func(c
 	for {
 		began := s.cfg.Clock()
 		err := attempt(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, ErrForged):
+		if errors.Is(err, ErrForged) {
 			return fmt.Errorf("%s %s: %w", failing.what, failing.name, err)
+		}
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was told to end
 		}
 		// A stream that held for a while was none that failed: servers end theirs from
 		// time to time.

@@ -50,7 +50,7 @@ func NewKafka(cfg KafkaConfig) (*Kafka, error) {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.ClientID("cardvault"),
-		kgo.DialTLSConfig(cfg.TLS),
+		kgo.DialTLSConfig(cfg.TLS.Clone()),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0),

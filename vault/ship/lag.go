@@ -104,19 +104,22 @@ func (s *Shipper) observe(meter metric.Meter) error {
 		name, unit, about string
 		read              func(*follower) float64
 	}{
-		{"cardvault.ship.lag.entries", "{entry}", "Entries that the log has and the sink has not.",
-			func(f *follower) float64 { return float64(s.lag(f).Entries) }},
-		{"cardvault.ship.lag.age", "s", "Age of the oldest entry that was read and not delivered.",
-			func(f *follower) float64 { return s.lag(f).Age.Seconds() }},
-		{"cardvault.ship.next", "{entry}", "Index of the next entry to deliver.",
-			func(f *follower) float64 { return float64(f.next.Load()) }},
-		{"cardvault.ship.failing", "", "1 while deliveries fail.",
-			func(f *follower) float64 {
-				if f.failures.failing() {
-					return 1
-				}
-				return 0
-			}},
+		{
+			"cardvault.ship.lag.entries", "{entry}", "Entries that the log has and the sink has not.",
+			func(f *follower) float64 { return float64(s.lag(f).Entries) },
+		},
+		{
+			"cardvault.ship.lag.age", "s", "Age of the oldest entry that was read and not delivered.",
+			func(f *follower) float64 { return s.lag(f).Age.Seconds() },
+		},
+		{
+			"cardvault.ship.next", "{entry}", "Index of the next entry to deliver.",
+			func(f *follower) float64 { return float64(f.next.Load()) },
+		},
+		{
+			"cardvault.ship.failing", "", "1 while deliveries fail.",
+			func(f *follower) float64 { return map[bool]float64{true: 1}[f.failures.failing()] },
+		},
 	}
 	for _, g := range gauges {
 		_, err := meter.Float64ObservableGauge(g.name, metric.WithUnit(g.unit), metric.WithDescription(g.about),

@@ -1,6 +1,7 @@
 package ship_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -127,7 +128,7 @@ func TestSyslogReachesACollector(t *testing.T) {
 func TestSyslogIsNotDeliveredUnlessRead(t *testing.T) {
 	readSome := func(conn *tls.Conn) { _, _ = io.ReadFull(conn, make([]byte, 1000)) }
 	for name, handle := range map[string]func(conn *tls.Conn){
-		"closes at once":          func(conn *tls.Conn) { _ = conn.Handshake() },
+		"closes at once":          func(conn *tls.Conn) { _ = conn.HandshakeContext(context.Background()) },
 		"closes half way":         readSome,
 		"ends the TCP connection": func(conn *tls.Conn) { _, _ = io.Copy(io.Discard, conn); _ = conn.NetConn().Close() },
 		"resets": func(conn *tls.Conn) {

@@ -57,7 +57,7 @@ func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
 		// No proxy from the environment, and no redirect: entries go where the
 		// configuration says and nowhere else.
 		Transport: &http.Transport{
-			TLSClientConfig: cfg.TLS, ForceAttemptHTTP2: true,
+			TLSClientConfig: cfg.TLS.Clone(), ForceAttemptHTTP2: true,
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute,
 			TLSHandshakeTimeout: 10 * time.Second,
 		},

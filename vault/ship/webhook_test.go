@@ -3,6 +3,7 @@ package ship_test
 import (
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -20,6 +21,7 @@ func newReceiver(t testing.TB, s *site, handler http.HandlerFunc) string {
 	server := httptest.NewUnstartedServer(handler)
 	server.TLS = s.serverTLS()
 	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients die in the middle
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server.URL + "/events"
@@ -75,7 +77,7 @@ func TestWebhookIsNotDeliveredUnlessAcknowledged(t *testing.T) {
 	var status int
 	var calls int
 	var mu sync.Mutex
-	url := newReceiver(t, s, func(w http.ResponseWriter, r *http.Request) {
+	url := newReceiver(t, s, func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		calls++
