@@ -43,6 +43,10 @@ fuzz: ## Fuzz every target for FUZZTIME (30s) each
 	done; \
 	exit $$failed; }
 
+.PHONY: bench-audit
+bench-audit: setup ## Measure the audit log beside baselines of the same minute
+	go test -run='^$$' -bench='^BenchmarkAudit' -benchtime=1x -timeout=10m ./cmd/bench
+
 .PHONY: fmt
 fmt: ## Format Go and proto files
 	$(TOOL) golangci-lint fmt
