@@ -21,7 +21,7 @@ func auditCommand() *cobra.Command {
 		c.register(sub)
 		cmd.AddCommand(sub)
 	}
-	cmd.AddCommand(auditKey(), auditCheckProof(), auditVerify(), auditWitness())
+	cmd.AddCommand(auditKey(), auditCheckProof(), auditVerify(), auditShip(), auditWitness())
 	return cmd
 }
 
