@@ -91,6 +91,9 @@ func (f *verifyFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	began := time.Now()
 	r, err := archive.Verify(cmd.Context(), os.DirFS(args[0]), o)
+	if errors.Is(err, archive.ErrChanged) {
+		return failed("verify it again, or a copy of it: an export goes on in it", "%s: %w", args[0], err)
+	}
 	if err != nil {
 		return failed("", "%s: %w", args[0], err)
 	}

@@ -62,25 +62,26 @@ type signedCheckpoint struct {
 // Open opens a folder, after making it where there is none. The text has the keys
 // of the log, as audit.ParseKeys reads them; those of the past have to be among
 // them where the folder's checkpoint bears their signature.
-func Open(dir, keys string) (*Archive, error) {
+func Open(dir, text string) (*Archive, error) {
+	keys, err := audit.ParseKeys(text)
+	if err != nil {
+		return nil, err
+	}
 	disk, err := openFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	a, err := open(disk, keys)
+	a, err := open(disk, keys, text)
 	if err != nil {
 		return nil, errors.Join(err, disk.Close())
 	}
 	return a, nil
 }
 
-func open(disk disk, text string) (*Archive, error) {
-	keys, err := audit.ParseKeys(text)
-	if err != nil {
-		return nil, err
-	}
+func open(disk disk, keys []note.Verifier, text string) (*Archive, error) {
 	a := &Archive{disk: disk, keys: keys, writer: writer{disk: disk}}
-	if err := a.claim(text); err != nil {
+	err := a.claim(text)
+	if err != nil {
 		return nil, err
 	}
 	a.signed, err = readFile(disk, checkpointFile, maxNote)

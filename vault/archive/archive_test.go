@@ -17,7 +17,7 @@ import (
 
 // export brings a folder to the size of a log.
 func export(l *testLog, d archive.Disk, to int64) error {
-	a, err := archive.OpenOn(d, l.vkey)
+	a, err := archive.OpenWith(d, l.keys, l.vkey)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func folder(l *testLog, sizes ...int64) fstest.MapFS {
 // verify checks the files with the keys of the log.
 func verify(l *testLog, files fstest.MapFS, change ...func(*archive.Options)) *archive.Report {
 	l.tb.Helper()
-	o := archive.Options{Keys: verifiers(l.tb, l.vkey)}
+	o := archive.Options{Keys: l.keys}
 	for _, c := range change {
 		c(&o)
 	}

@@ -23,7 +23,7 @@ type sample struct {
 // runs, drops its beginning or not, and has it cosigned or not.
 func anySample(tb testing.TB, seed uint64, size int) sample {
 	tb.Helper()
-	l := newLog(tb, seed)
+	l := newLog(tb, seed).quicken()
 	d := &dice{seed ^ 0x5eed}
 	m := newMemory()
 	step := func(to int64) {

@@ -15,7 +15,7 @@ func TestExportSurvivesACrashAnywhere(t *testing.T) {
 	t.Parallel()
 	sizes := []int64{1, 250, 256, 270}
 	l := newLog(t, 3).grow(270)
-	for round := range uint64(3) {
+	for round := range uint64(2) {
 		for operations := 1; ; operations++ {
 			m := newMemory()
 			m.dice = &dice{round<<32 + uint64(operations)}

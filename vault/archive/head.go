@@ -28,6 +28,7 @@ func (v *verifier) checkHead(o Options) (readable bool, err error) {
 	if err != nil && !errors.Is(err, errTooLong) {
 		return false, err
 	}
+	v.signed = signed
 	head, readable := v.openHead(signed, o.Keys)
 	v.report.Origin, v.report.Size, v.report.Root = head.Origin, head.Size, head.Root
 	if o.Witnesses != nil && !o.Witnesses.Satisfied(signed) {

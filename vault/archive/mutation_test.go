@@ -219,7 +219,7 @@ func mutations() []mutation {
 		}},
 		{"another log", func(a *attack) bool {
 			a.since = a.log.checkpoint(a.log.size())
-			a.files = folder(newLog(a.log.tb, a.dice.roll()).grow(len(a.log.bodies)), a.log.size())
+			a.files = folder(newLog(a.log.tb, a.dice.roll()).quicken().grow(len(a.log.bodies)), a.log.size())
 			return true
 		}},
 		{"edit an entry that another follows, and sign", func(a *attack) bool {
@@ -419,7 +419,7 @@ func TestMutationsAreReported(t *testing.T) {
 	for n, round := 0, 0; n < wanted; round++ {
 		if round%ofOneLog == 0 {
 			size := 2 + d.below(20)
-			if round/ofOneLog%12 == 0 {
+			if round/ofOneLog%20 == 0 {
 				size = 257 + d.below(60)
 			}
 			s = anySample(t, d.roll(), size)

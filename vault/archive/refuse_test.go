@@ -196,7 +196,7 @@ func TestExportOverAChangeOfKeys(t *testing.T) {
 	if got, want := string(m.files()["log.vkey"].Data), vkey+"\n"+old+"\n"; got != want {
 		t.Errorf("keys %q, want %q", got, want)
 	}
-	l.vkey = vkey
+	l.vkey, l.keys = vkey, verifiers(t, vkey)
 	wantGood(t, verify(l, m.files()))
 	wantGood(t, verify(l, m.files(), func(o *archive.Options) {
 		o.Keys = slices.Concat(verifiers(t, old), o.Keys)

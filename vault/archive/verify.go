@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,8 @@ type Witnesses interface {
 //
 // It reads everything once, in memory that does not grow with the log but with the
 // number of replicas alone. What is wrong stands in the report; an error says that
-// the folder could not be read, or that Options are of no use.
+// the folder could not be read, that it changed meanwhile (ErrChanged), or that
+// Options are of no use.
 func Verify(ctx context.Context, folder fs.FS, o Options) (*Report, error) {
 	if len(o.Keys) == 0 {
 		return nil, errors.New("verify: no key of the log")
@@ -68,10 +70,26 @@ func Verify(ctx context.Context, folder fs.FS, o Options) (*Report, error) {
 		v.since, v.report.Since = &since, &since.Size
 	}
 	readable, err := v.checkHead(o)
-	if err != nil || !readable {
-		return v.report, err
+	if err == nil && readable {
+		err = v.checkLog(ctx)
 	}
-	return v.report, v.checkLog(ctx)
+	if err == nil && !v.report.Good() {
+		err = v.checkUnchanged()
+	}
+	return v.report, err
+}
+
+// ErrChanged is returned by Verify if an export went on in the folder meanwhile, and
+// something seemed to be wrong: nothing can be said then.
+var ErrChanged = errors.New("the folder was written to while it was read")
+
+// checkUnchanged returns ErrChanged where the checkpoint is not the one of before.
+func (v *verifier) checkUnchanged() error {
+	signed, err := readFile(v.folder, checkpointFile, maxNote)
+	if err == nil && !bytes.Equal(signed, v.signed) {
+		return ErrChanged
+	}
+	return nil
 }
 
 // verifier is one run of Verify.
@@ -80,6 +98,7 @@ type verifier struct {
 	maxSkew time.Duration
 	since   *audit.Checkpoint
 	report  *Report
+	signed  []byte // the checkpoint
 
 	edge    edge
 	chains  chains

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -338,6 +339,39 @@ func (b brokenFS) Open(name string) (fs.File, error) {
 	return b.FS.Open(name)
 }
 
+// An export that goes on while the folder is read is not somebody who edits it.
+func TestVerifyWhileAnExportGoesOn(t *testing.T) {
+	l := newLog(t, 19).grow(300)
+	o := archive.Options{Keys: verifiers(t, l.vkey)}
+	before, after := folder(l, 200), folder(l, 300)
+	if _, err := archive.Verify(t.Context(), &movingFS{before: before, after: after}, o); !errors.Is(err, archive.ErrChanged) {
+		t.Errorf("got %v", err)
+	}
+	// Where nothing seems wrong, it does not matter.
+	same := maps.Clone(before)
+	at(same, "checkpoint", sign(t, l.head(200), l.signer, l.signer))
+	r, err := archive.Verify(t.Context(), &movingFS{before: before, after: same}, o)
+	if err != nil || !r.Good() {
+		t.Errorf("got %v, %v", r, err)
+	}
+}
+
+// movingFS is another folder once the checkpoint was read.
+type movingFS struct {
+	before, after fstest.MapFS
+	moved         atomic.Bool
+}
+
+func (m *movingFS) Open(name string) (fs.File, error) {
+	if m.moved.Load() {
+		return m.after.Open(name)
+	}
+	if name == "checkpoint" {
+		defer m.moved.Store(true)
+	}
+	return m.before.Open(name)
+}
+
 func TestVerifyTakesTheSkewItIsGiven(t *testing.T) {
 	l := newLog(t, 14).grow(5)
 	_, r := audit.NewChain(replicaID{1}).Append(audit.Entry{Action: "GetCard"}, l.now.Add(-20*time.Minute))
@@ -408,4 +442,24 @@ func TestReportAsJSON(t *testing.T) {
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+}
+
+// Every bit of a signed checkpoint counts, and of the keys: also those that a base64
+// decoder does not look at.
+func TestVerifyShowsEveryFlipOfTheHead(t *testing.T) {
+	t.Parallel()
+	l := newLog(t, 22).grow(2)
+	files := folder(l, 2)
+	for _, name := range []string{"checkpoint", "log.vkey"} {
+		for i := range files[name].Data {
+			for bit := range 8 {
+				files[name].Data[i] ^= 1 << bit
+				if verify(l, files).Good() {
+					t.Errorf("bit %d of byte %d of %s", bit, i, name)
+				}
+				files[name].Data[i] ^= 1 << bit
+			}
+		}
+	}
+	wantGood(t, verify(l, files))
 }
