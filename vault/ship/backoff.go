@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"math/bits"
 	"time"
 )
 
@@ -16,10 +17,11 @@ func (p pace) backoff(failures int64) time.Duration {
 		wait *= 2
 	}
 	wait = min(wait, p.slowest)
-	var random [4]byte
+	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails, see crypto/rand
-	share := int64(binary.BigEndian.Uint32(random[:]))
-	return wait/2 + time.Duration(int64(wait/2)*share>>32)
+	// The high half of the product is a part of wait/2 in 2^64 steps.
+	part, _ := bits.Mul64(uint64(wait/2), binary.BigEndian.Uint64(random[:])) //nolint:gosec // not negative
+	return wait/2 + time.Duration(part)                                       //nolint:gosec // at most wait/2
 }
 
 // pause waits, or until ctx ends.

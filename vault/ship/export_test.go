@@ -1,6 +1,10 @@
 package ship
 
-import "time"
+import (
+	"context"
+	"net"
+	"time"
+)
 
 // Hasten has a Shipper not wait for anything.
 func (s *Shipper) Hasten() {
@@ -29,3 +33,6 @@ const MaxEntries = 50
 
 // Size returns how long the log is known to be.
 func (s *Shipper) Size() int64 { return s.size.Load() }
+
+// AllAcknowledged is what a syslog delivery ends with.
+func AllAcknowledged(ctx context.Context, conn *net.TCPConn) error { return allAcknowledged(ctx, conn) }

@@ -140,7 +140,7 @@ func (f *follower) deliver(ctx context.Context) error {
 // persist repeats an attempt until ctx ends, which is no error, or until there is
 // no sense in it.
 func (s *Shipper) persist(ctx context.Context, failing *failures, attempt func(context.Context) error) error {
-	for {
+	for ctx.Err() == nil {
 		began := s.cfg.Clock()
 		err := attempt(ctx)
 		if errors.Is(err, ErrForged) {
@@ -157,6 +157,7 @@ func (s *Shipper) persist(ctx context.Context, failing *failures, attempt func(c
 		failing.note(ctx, err)
 		pause(ctx, s.pace.backoff(failing.count.Load()))
 	}
+	return nil
 }
 
 // failures are the attempts that failed one after the other.

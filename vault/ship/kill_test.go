@@ -115,7 +115,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	cluster, syslog := newCluster(t, s), newCollector(t, s, nil)
 	var mu sync.Mutex
 	var posted []int64
-	url := newReceiver(t, s, func(w http.ResponseWriter, r *http.Request) {
+	url := newReceiver(t, s, func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return // the process died
