@@ -22,11 +22,12 @@ func (v *Vault) newLedger(cfg Config, replica uuid.UUID) (*ledger.Ledger, error)
 }
 
 // recordOwn writes an audit entry of the server itself.
-func (v *Vault) recordOwn(ctx context.Context, entry audit.Entry) error {
-	if err := v.journal.commit(ctx, &change{entry: entry}); err != nil {
-		return fmt.Errorf("record %s: %w", entry.Action, err)
+func (v *Vault) recordOwn(ctx context.Context, entry audit.Entry) (replica uuid.UUID, number int64, err error) {
+	c := &change{entry: entry}
+	if err := v.journal.commit(ctx, c); err != nil {
+		return uuid.Nil, 0, fmt.Errorf("record %s: %w", entry.Action, err)
 	}
-	return nil
+	return c.out.receipt.Replica, c.out.receipt.Number, nil
 }
 
 // runLedger sequences and watches the log until closeLedger.

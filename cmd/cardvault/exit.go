@@ -102,6 +102,15 @@ func exitCodesTopic() *cobra.Command {
   5  unavailable: the server, its store or its keys cannot be reached; try again
   6  some lines of an import were refused; the others were taken in
 
+Of cardvault audit verify, the lowest that applies:
+
+  10  the log did not sign the checkpoint
+  11  the tree is not the one that was signed, or files are missing or too many
+  12  entries were edited, left out or put elsewhere, or their times run backwards
+  13  an entry holds a card number
+  14  the log does not begin with what it was at --since
+  15  too few witnesses cosigned
+
 The last line on standard error is: what went wrong (REASON); what to do next.
 The reason is stable: it is the one that the server answers in google.rpc.ErrorInfo.
 With --output json the line is a JSON object with the keys error, reason and next.`,

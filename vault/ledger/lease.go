@@ -95,9 +95,9 @@ func (l *Ledger) Resign(ctx context.Context) error {
 	return nil
 }
 
-// resign forgets the lease, and what was known of the chains under it.
+// resign forgets the lease, and what was known and promised under it.
 func (l *Ledger) resign() {
-	l.lease.term = 0
+	l.lease.term, l.promised = 0, promise{}
 	clear(l.chains)
 }
 

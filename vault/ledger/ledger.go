@@ -42,8 +42,8 @@ type Config struct {
 	Witnesses Witnesses
 	// Retention is how long bodies are kept; 0: for good.
 	Retention time.Duration
-	// Record makes an audit entry of the server itself durable.
-	Record func(ctx context.Context, entry audit.Entry) error
+	// Record makes an audit entry of the server itself durable, and returns its place.
+	Record func(ctx context.Context, entry audit.Entry) (replica uuid.UUID, number int64, err error)
 }
 
 // Ledger is one replica's part in the log. Make one with New; it is safe for
@@ -70,6 +70,7 @@ type Ledger struct {
 	signing    *signing // under way; nil: none
 	chains     map[uuid.UUID]*chain
 	pruned     time.Time
+	promised   promise
 	stalled    streak
 	unsigned   streak
 	unpruned   streak

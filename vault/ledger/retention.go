@@ -2,8 +2,11 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/cardvault/cardvault/vault/audit"
 )
@@ -16,41 +19,71 @@ const (
 	pruneChunk = 4 * audit.TileWidth
 )
 
-// retain drops, once a minute, the bodies of the oldest entries that are older than
-// the retention time. Hashes stay, and with them every proof.
+// promise is what an entry says is going to be dropped.
+type promise struct {
+	until   int64
+	replica uuid.UUID
+	number  int64
+}
+
+// retain drops the bodies of the oldest entries that are older than the retention
+// time. Hashes stay, and with them every proof.
+//
+// That it does is an entry itself, and a published checkpoint covers it before the
+// first body is gone: what is missing without one was not dropped by us, and who
+// exports the log at any moment finds both or neither.
 func (l *Ledger) retain(ctx context.Context) {
-	now := l.cfg.Clock()
-	if l.cfg.Retention <= 0 || !l.pruned.IsZero() && now.Sub(l.pruned) < pruneEvery {
+	if l.cfg.Retention <= 0 {
 		return
 	}
-	l.pruned = now
-	err := l.prune(ctx, now.Add(-l.cfg.Retention))
+	var err error
+	if first := l.lease.head.First; first < l.promised.until {
+		err = l.prune(ctx, first)
+	} else if now := l.cfg.Clock(); l.pruned.IsZero() || now.Sub(l.pruned) >= pruneEvery {
+		l.pruned = now
+		err = l.promise(ctx, first, now.Add(-l.cfg.Retention))
+	} else {
+		return
+	}
 	l.note(ctx, &l.unpruned, err)
 }
 
-// prune drops whole bundles of entries written before a time. That it does is an
-// entry itself, durable before the first body is gone: what is missing without one
-// was not dropped by us.
-func (l *Ledger) prune(ctx context.Context, before time.Time) error {
-	first := l.lease.head.First
+// promise records that whole bundles of entries written before a time are going to be
+// dropped, where there are any.
+func (l *Ledger) promise(ctx context.Context, first int64, before time.Time) error {
 	until, err := l.expired(ctx, first, before)
 	if err != nil || until <= first {
 		return err
 	}
 	entry := audit.Entry{Action: "PruneLog", Decision: audit.Allow, Result: "OK", Index: until, Count: int(until - first)}
-	if err := l.cfg.Record(ctx, entry); err != nil {
+	replica, number, err := l.cfg.Record(ctx, entry)
+	if err != nil {
 		return fmt.Errorf("record that entries are dropped: %w", err)
 	}
-	// If we die here or on any line that follows, less is dropped than was said, and
-	// the next sequencer says again what it drops.
-	for first < until {
+	l.promised = promise{until, replica, number}
+	return nil
+}
+
+// prune drops what was promised, once that is covered. If we die on any line, less
+// is dropped than was said, and the next sequencer says again what it drops.
+func (l *Ledger) prune(ctx context.Context, first int64) error {
+	p := l.promised
+	if _, err := l.IndexOf(ctx, p.replica, p.number); err != nil {
+		if errors.Is(err, ErrNoEntry) {
+			return nil // not yet
+		}
+		return err
+	}
+	for first < p.until {
 		if err := l.keep(ctx); err != nil {
 			return err
 		}
-		if first, err = l.cfg.Store.DropEntries(ctx, l.lease.term, until, pruneChunk); err != nil {
+		var err error
+		if first, err = l.cfg.Store.DropEntries(ctx, l.lease.term, p.until, pruneChunk); err != nil {
 			return fmt.Errorf("drop entries: %w", err)
 		}
 	}
+	l.promised = promise{}
 	return nil
 }
 
