@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,7 +47,13 @@ type journal struct {
 	blocks blocks
 	// doubt: the last commit failed, so chain and blocks may be behind the store.
 	doubt bool
+	// tried is where commits that failed would have led the chain. Any of them may
+	// have been done after all, or still be.
+	tried []audit.Chain
 }
+
+// maxTried bounds the commits that failed and may still be done.
+const maxTried = 4096
 
 // submission is the changes of one call. They are committed together.
 type submission struct {
@@ -211,13 +218,16 @@ func (j *journal) transact(ctx context.Context, taken []*submission) error {
 		err := r.commit(ctx)
 		switch {
 		case err == nil:
-			j.chain, j.blocks = r.chain, r.blocks
+			j.chain, j.blocks, j.tried = r.chain, r.blocks, nil
 			j.sizes.Record(ctx, int64(len(changes)))
 			return nil
 		case errors.Is(err, errAgain):
 			continue
 		}
 		j.doubt = true
+		if r.chain.Len() > j.chain.Len() {
+			j.tried = append(j.tried[max(0, len(j.tried)+1-maxTried):], r.chain)
+		}
 		if settleErr := j.settle(ctx); settleErr != nil {
 			return errors.Join(err, settleErr)
 		}
@@ -231,23 +241,39 @@ func (j *journal) transact(ctx context.Context, taken []*submission) error {
 	}
 }
 
+// errForeign: the store has entries in this replica's chain that it did not write.
+var errForeign = errors.New("the audit log has an entry in this replica's chain that is not its own")
+
 // settle finds out, after a commit that failed, how far the chain really went.
 // The transaction may even land after this: then its numbers are taken, the next
 // commit fails with ErrTaken, and the journal settles again.
+//
+// The chain goes on from what this replica wrote and from nothing else: to go on
+// from what the store says would seal whatever somebody put there. What the store
+// lost or has otherwise shows as a gap in front of the next entry.
 func (j *journal) settle(ctx context.Context) error {
 	if !j.doubt {
 		return nil
 	}
-	chain := audit.NewChain(j.replica)
+	stored := audit.NewChain(j.replica)
 	last, err := j.store.Head(ctx, j.replica)
 	switch {
 	case err == nil:
-		if chain, err = audit.ResumeChain(last); err != nil {
+		if stored, err = audit.ResumeChain(last); err != nil {
 			return err
 		}
 	case !errors.Is(err, ErrNoRow):
 		return err
 	}
-	j.chain, j.blocks, j.doubt = chain, blocks{}, false
+	landed := slices.IndexFunc(j.tried, func(c audit.Chain) bool {
+		return c.Len() == stored.Len() && c.Head() == stored.Head()
+	})
+	switch {
+	case landed >= 0:
+		j.chain, j.tried = j.tried[landed], nil
+	case stored.Len() > j.chain.Len():
+		return errForeign
+	}
+	j.blocks, j.doubt = blocks{}, false
 	return nil
 }
