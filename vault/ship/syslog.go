@@ -25,15 +25,20 @@ type SyslogConfig struct {
 //
 // Syslog has no acknowledgement: what was written to a connection may be lost in
 // buffers, on either side. But its connections end with one. RFC 5425 §4.4 has the
-// sender close with close_notify and the receiver answer with its own, which
-// nobody on the way can forge. So a delivery is one connection: write, close the
-// writing side, and read to the end. Delivered means that
+// sender close with close_notify and the receiver answer with its own. So a delivery
+// is one connection: write, close the writing side, and read to the end. Delivered
+// means that
 //
-//   - the collector ended with close_notify,
+//   - the collector ended the connection after that,
 //   - its machine had acknowledged every byte by then, so that this is an answer and
 //     not the end of a collector that stopped before they came, and
 //   - the connection was not reset, which is how a machine ends one whose last bytes
 //     its program did not read.
+//
+// The end may be a bare FIN: rsyslog with its gtls driver answers so. Unlike
+// close_notify it can be forged by whoever sits on the way and can forge TCP, who
+// then keeps messages from the collector; indexes without gaps show that to whoever
+// looks at them.
 //
 // Where a connection ends in any other way, all its entries are sent again on the
 // next one. What a collector does with messages after it has read them, the
@@ -127,16 +132,15 @@ func confirm(ctx context.Context, secure *tls.Conn, conn *watched) error {
 	if err := secure.CloseWrite(); err != nil {
 		return fmt.Errorf("close_notify: %w", err)
 	}
-	// crypto/tls takes the bare end of a connection for close_notify. It was
-	// close_notify where the connection did not end first.
+	// crypto/tls takes the bare end of a connection for close_notify. After one of the
+	// latter the end is still to come.
 	if err := drain(secure); err != nil {
 		return err
 	}
-	if conn.ended {
-		return errors.New("the collector ended the connection without close_notify")
-	}
-	if err := errors.Join(conn.CloseWrite(), drain(conn)); err != nil {
-		return fmt.Errorf("the collector left without reading: %w", err)
+	if !conn.ended {
+		if err := errors.Join(conn.CloseWrite(), drain(conn)); err != nil {
+			return fmt.Errorf("the collector left without reading: %w", err)
+		}
 	}
 	return allAcknowledged(ctx, conn.TCPConn)
 }

@@ -129,9 +129,9 @@ func TestSyslogReachesACollector(t *testing.T) {
 func TestSyslogIsNotDeliveredUnlessRead(t *testing.T) {
 	readSome := func(conn *tls.Conn) { _, _ = io.ReadFull(conn, make([]byte, 1000)) }
 	for name, handle := range map[string]func(conn *tls.Conn){
-		"closes at once":          func(conn *tls.Conn) { _ = conn.HandshakeContext(context.Background()) },
-		"closes half way":         readSome,
-		"ends the TCP connection": func(conn *tls.Conn) { _, _ = io.Copy(io.Discard, conn); _ = conn.NetConn().Close() },
+		"closes at once":  func(conn *tls.Conn) { _ = conn.HandshakeContext(context.Background()) },
+		"closes half way": readSome,
+		"leaves half way": func(conn *tls.Conn) { readSome(conn); _ = conn.NetConn().Close() },
 		"resets": func(conn *tls.Conn) {
 			readSome(conn)
 			_ = conn.NetConn().(*net.TCPConn).SetLinger(0)
@@ -158,6 +158,18 @@ func TestSyslogIsNotDeliveredUnlessRead(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// rsyslog's gtls driver reads everything and ends the connection without close_notify.
+func TestSyslogTakesABareEndAfterEverything(t *testing.T) {
+	s := newSite(t)
+	c := newCollector(t, s, func(conn *tls.Conn) { _, _ = io.Copy(io.Discard, conn); _ = conn.NetConn().Close() })
+	sink := newSyslog(t, s, c.listener.Addr().String(), "jsonl")
+	for _, size := range []int64{1000, 100} {
+		if err := sink.Deliver(t.Context(), events("s", 0, size)); err != nil {
+			t.Errorf("%d entries: %v", size, err)
+		}
 	}
 }
 
