@@ -151,11 +151,18 @@ func (w *writer) write(n int) {
 // commit commits n entries with a tail that seal makes of the honest one, or none.
 func (w *writer) commit(n int, seal func(audit.Tail) (audit.Tail, bool)) {
 	w.t.Helper()
+	if err := w.try(n, seal); err != nil {
+		w.t.Fatalf("commit: %v", err)
+	}
+}
+
+// try is commit for what may fail. After that the chain is as it was.
+func (w *writer) try(n int, seal func(audit.Tail) (audit.Tail, bool)) error {
 	records := make([]audit.Record, n)
-	chain := w.chain
+	chain, bodies := w.chain, w.bodies
 	for i := range records {
 		chain, records[i] = chain.Append(w.entry, w.clock.Now())
-		w.bodies = append(w.bodies, records[i].Body)
+		bodies = append(bodies, records[i].Body)
 	}
 	err := w.store.Commit(context.Background(), func(_ context.Context, tx vault.Tx) ([]audit.Record, error) {
 		if tail, ok := seal(audit.Tail{Replica: w.id, Number: chain.Len() - 1, Head: chain.Head()}); ok {
@@ -163,10 +170,10 @@ func (w *writer) commit(n int, seal func(audit.Tail) (audit.Tail, bool)) {
 		}
 		return records, nil
 	})
-	if err != nil {
-		w.t.Fatalf("commit: %v", err)
+	if err == nil {
+		w.chain, w.bodies = chain, bodies
 	}
-	w.chain = chain
+	return err
 }
 
 // sealTail seals as replicas do; its key is what verifySeal knows.
