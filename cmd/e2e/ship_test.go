@@ -31,7 +31,9 @@ metrics: {listen: "127.0.0.1:0"}
 sinks:
   files: {folder: `+s.path("shipped")+`}
 `)
-	ship := func() *process { return start(t, program(t, programs.cardvault(t), "audit", "ship", "--config", config)) }
+	ship := func() *process {
+		return start(t, program(t, programs.cardvault(t), "audit", "ship", "--config", config))
+	}
 	shipper := ship()
 	var last string
 	for i := range 4 {

@@ -105,7 +105,7 @@ func runArgs(runs []ledger.Run) []any {
 func tileArgs(tiles []ledger.Tile) []any {
 	return []any{
 		column(tiles, func(t *ledger.Tile) int64 { return t.Index }),
-		column(tiles, func(t *ledger.Tile) int16 { return int16(t.Level) }),
+		column(tiles, func(t *ledger.Tile) int16 { return int16(t.Level) }), //nolint:gosec // 0 to 63
 		column(tiles, func(t *ledger.Tile) []byte { return t.Hashes }),
 	}
 }

@@ -123,7 +123,7 @@ func scanTile(row pgx.CollectableRow) (ledger.Tile, error) {
 // Tiles implements ledger.Store.
 func (s *Store) Tiles(ctx context.Context, tiles []tlog.Tile) ([][]byte, error) {
 	found, err := run(ctx, s, scanTile, selectTiles,
-		column(tiles, func(t *tlog.Tile) int16 { return int16(t.L) }),
+		column(tiles, func(t *tlog.Tile) int16 { return int16(t.L) }), //nolint:gosec // 0 to 63
 		column(tiles, func(t *tlog.Tile) int64 { return t.N }))
 	if err != nil {
 		return nil, err

@@ -18,8 +18,8 @@ import (
 	"github.com/cardvault/cardvault/vault/vaulttest/pgtest"
 )
 
-// seal commits n entries with the tail of the chain, and returns them.
-func (w *writer) seal(t testing.TB, n int) []audit.Record {
+// seal commits n entries with the tail of the chain.
+func (w *writer) seal(t testing.TB, n int) {
 	t.Helper()
 	records := make([]audit.Record, n)
 	for i := range records {
@@ -35,7 +35,6 @@ func (w *writer) seal(t testing.TB, n int) []audit.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return records
 }
 
 // lead takes the lease and returns the log's head.

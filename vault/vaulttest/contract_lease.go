@@ -124,7 +124,7 @@ func leaseRace(t *contract) {
 			t.Fatalf("round %d: %d took the lease", round, n)
 		}
 		head := must(stores[round%replicas].LogHead(t.Context()))(t)
-		same(t, "head", head, winner.Load().(ledger.Head)) //nolint:errcheck,forcetypeassert // stored above
+		same(t, "head", head, winner.Load().(ledger.Head)) //nolint:forcetypeassert // stored above
 		same(t, "term", head.Term, was.Term+1)
 	}
 }
