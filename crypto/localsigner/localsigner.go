@@ -85,3 +85,6 @@ func (s *Signer) Sign(ctx context.Context, text string) ([]byte, error) {
 func (s *Signer) Keys(context.Context) ([]note.Verifier, error) {
 	return []note.Verifier{s.key}, nil
 }
+
+// FreshKeys is Keys.
+func (s *Signer) FreshKeys(ctx context.Context) ([]note.Verifier, error) { return s.Keys(ctx) }

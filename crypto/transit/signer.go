@@ -141,20 +141,35 @@ func (s *Signer) Keys(ctx context.Context) ([]note.Verifier, error) {
 	return keys.verifiers(), nil
 }
 
+// FreshKeys is Keys without those 15 seconds: it asks the server.
+func (s *Signer) FreshKeys(ctx context.Context) ([]note.Verifier, error) {
+	keys, err := s.readKeys(ctx, s.clock())
+	if err != nil {
+		return nil, err
+	}
+	return keys.verifiers(), nil
+}
+
 // keys returns what is known of the key, and whether it was read just now.
 func (s *Signer) keys(ctx context.Context) (keys *signingKeys, fresh bool, err error) {
 	now := s.clock()
 	if keys := s.read.Load(); keys != nil && keys.at.After(now.Add(-maxKeysAge)) && !keys.at.After(now) {
 		return keys, false, nil
 	}
+	keys, err = s.readKeys(ctx, now)
+	return keys, err == nil, err
+}
+
+// readKeys asks the server, at the time now.
+func (s *Signer) readKeys(ctx context.Context, now time.Time) (*signingKeys, error) {
 	p, err := s.engine.properties(ctx, s.key, signerOptions)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	keys, err = newSigningKeys(s.origin, p, now)
+	keys, err := newSigningKeys(s.origin, p, now)
 	if err != nil {
-		return nil, false, explain(ctx, "read the versions of the key", err)
+		return nil, explain(ctx, "read the versions of the key", err)
 	}
 	s.read.Store(keys)
-	return keys, true, nil
+	return keys, nil
 }

@@ -127,6 +127,9 @@ func TestRotationOfTheSigner(t *testing.T) {
 
 	rotate(t, server)
 	signedBy(t, sign(t, s), first...) // not noticed yet, and good for all who know it
+	if fresh, err := s.FreshKeys(t.Context()); err != nil || len(fresh) != 2 || fmt.Sprint(fresh[1]) != first[0] {
+		t.Errorf("fresh keys %v, %v", fresh, err)
+	}
 	clock.advance(15 * time.Second)
 	both := keysOf(t, s)
 	if len(both) != 2 || both[1] != first[0] || both[0] == first[0] {

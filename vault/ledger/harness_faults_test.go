@@ -142,6 +142,10 @@ func (f *faults) Keys(ctx context.Context) ([]note.Verifier, error) {
 	return told(f, "Keys", func() ([]note.Verifier, error) { return f.signer.Keys(ctx) })
 }
 
+func (f *faults) FreshKeys(ctx context.Context) ([]note.Verifier, error) {
+	return told(f, "FreshKeys", func() ([]note.Verifier, error) { return f.signer.FreshKeys(ctx) })
+}
+
 func (f *faults) Cosign(ctx context.Context, checkpoint []byte, size int64, prove func(int64) (tlog.TreeProof, error)) ([]byte, error) {
 	return told(f, "Cosign", func() ([]byte, error) { return f.witnesses.Cosign(ctx, checkpoint, size, prove) })
 }

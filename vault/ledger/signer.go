@@ -15,4 +15,7 @@ type Signer interface {
 	// Keys returns the keys that checkpoints of this log may be signed with, those of
 	// the past included.
 	Keys(ctx context.Context) ([]note.Verifier, error)
+	// FreshKeys is Keys as of now: Keys may not know yet which key another replica
+	// signs with.
+	FreshKeys(ctx context.Context) ([]note.Verifier, error)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cardvault/cardvault/vault/audit"
@@ -97,9 +98,19 @@ type badCheckpointError struct{ err error }
 // Error implements error.
 func (e *badCheckpointError) Error() string { return e.err.Error() }
 
-// open verifies a signed checkpoint of this log.
+// open verifies a signed checkpoint of this log. Where no key that is known of signed
+// it the keys are read anew: a key may have taken over at once, as after a break-in,
+// and another replica have signed with it alone.
 func (l *Ledger) open(ctx context.Context, signed []byte) (audit.Checkpoint, error) {
-	keys, err := l.cfg.Signer.Keys(ctx)
+	c, err := l.openWith(ctx, signed, l.cfg.Signer.Keys)
+	if bad, is := errors.AsType[*badCheckpointError](err); is && errors.Is(bad.err, audit.ErrUnsigned) {
+		return l.openWith(ctx, signed, l.cfg.Signer.FreshKeys)
+	}
+	return c, err
+}
+
+func (l *Ledger) openWith(ctx context.Context, signed []byte, read func(context.Context) ([]note.Verifier, error)) (audit.Checkpoint, error) {
+	keys, err := read(ctx)
 	if err != nil {
 		return audit.Checkpoint{}, fmt.Errorf("read the keys of the log: %w", err)
 	}

@@ -21,6 +21,7 @@ import (
 type Signer interface {
 	Sign(ctx context.Context, text string) ([]byte, error)
 	Keys(ctx context.Context) ([]note.Verifier, error)
+	FreshKeys(ctx context.Context) ([]note.Verifier, error)
 }
 
 // Text returns a checkpoint of the log, before it is signed.
@@ -77,6 +78,10 @@ func (c contract) newest(t *testing.T) note.Verifier {
 func (c contract) keys(t *testing.T) {
 	if name := c.newest(t).Name(); name != c.origin {
 		t.Errorf("name %q, want %q", name, c.origin)
+	}
+	fresh, err := c.FreshKeys(t.Context())
+	if err != nil || len(fresh) == 0 || fmt.Sprint(fresh[0]) != fmt.Sprint(c.newest(t)) {
+		t.Errorf("fresh keys %v, %v", fresh, err)
 	}
 }
 
