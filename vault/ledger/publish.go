@@ -56,8 +56,13 @@ func (l *Ledger) publish(ctx context.Context, more bool) (done bool, err error) 
 	return false, ctx.Err()
 }
 
-// put puts a signed checkpoint into the head.
+// put puts a signed checkpoint into the head, unless another sequencer has put a newer
+// one there meanwhile, and this one taken over again: an older one in its place would
+// halt every replica.
 func (l *Ledger) put(ctx context.Context, s *signing) error {
+	if s.c.Size <= l.view.now().checkpoint.Size {
+		return nil
+	}
 	// The term makes this a compare-and-swap: in ours nobody else replaces the
 	// checkpoint, and those of ours only grow. Waking up in a later term, we replace
 	// nothing.
