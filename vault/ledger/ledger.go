@@ -65,6 +65,7 @@ type Ledger struct {
 	// asked is when the witnesses were last asked what they saw; answered: all said.
 	asked    time.Time
 	answered bool
+	own      own
 
 	lease      lease
 	signing    *signing // under way; nil: none

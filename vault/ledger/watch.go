@@ -25,7 +25,11 @@ func (l *Ledger) look(ctx context.Context) error {
 	if err := l.check(ctx, head); err != nil {
 		return err
 	}
-	return l.compare(ctx, latest)
+	if err := l.compare(ctx, latest); err != nil {
+		return err
+	}
+	l.checkOwn(ctx)
+	return nil
 }
 
 // check halts the replica where the head does not follow from what it remembers.
