@@ -89,7 +89,7 @@ func TestRowsOfALocalKeyAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newMigratedSite(t)
 	token := issueUnderLocalKey(t, s)
-	r := s.serve(t)
+	r := s.launch(t, s.config(t)).halted(t)
 	pan, err := r.as(t, "payments").reveal(t.Context(), token)
 	if pan != "" {
 		t.Fatal("a card opened under a key that a file wrapped")
@@ -97,7 +97,6 @@ func TestRowsOfALocalKeyAreRefused(t *testing.T) {
 	want(t, "detokenize", err, "AUDIT_LOG_BROKEN")
 	_, err = r.as(t, "issuer").tryIssue(t, "debit")
 	want(t, "issue", err, "AUDIT_LOG_BROKEN")
-	r.awaitLog(t, `"alarm":"audit log halted"`, 1)
 }
 
 // issueUnderLocalKey issues a card as `cardvault dev` would, had it PostgreSQL, and returns its token.

@@ -36,16 +36,30 @@ func (s *site) serve(t testing.TB, changes ...setting) *replica {
 	return s.launch(t, s.config(t, changes...)).serving(t)
 }
 
-// serving waits until the server answers, and learns where.
+// serving waits until the server is ready, and learns where it is.
 func (r *replica) serving(t testing.TB) *replica {
+	t.Helper()
+	r.listening(t)
+	r.awaitLog(t, `"msg":"ready"`, 1)
+	return r
+}
+
+// halted waits until a server has found the log to be another, which may come before it is ready, or after.
+func (r *replica) halted(t testing.TB) *replica {
+	t.Helper()
+	r.listening(t)
+	r.awaitLog(t, `"alarm":"audit log halted"`, 1)
+	return r
+}
+
+// listening waits until the server can be connected to, and learns where.
+func (r *replica) listening(t testing.TB) {
 	t.Helper()
 	var line struct{ Listen, Metrics string }
 	if err := json.Unmarshal([]byte(r.awaitLog(t, `"msg":"serving"`, 1)), &line); err != nil {
 		t.Fatal(err)
 	}
 	r.addr, r.metrics = line.Listen, line.Metrics
-	r.awaitLog(t, `"msg":"ready"`, 1)
-	return r
 }
 
 // awaitLog returns the n-th line of the log with part in it.
