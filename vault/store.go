@@ -48,6 +48,18 @@ type Store interface {
 	ActiveKey(ctx context.Context, tenant, purpose, subject string) (KeyRow, error)
 	// Key returns a key version of the tenant.
 	Key(ctx context.Context, tenant string, id uuid.UUID) (KeyRow, error)
+	// ListKeys returns up to limit key versions of all tenants above the position, in
+	// order of position.
+	ListKeys(ctx context.Context, after KeyPosition, limit int) ([]KeyListRow, error)
+	// CountKeys groups the key versions of all tenants, in any order.
+	CountKeys(ctx context.Context) ([]KeyCount, error)
+	// EndingKeys returns up to limit active key versions of the purpose that were
+	// created at or before a time or have at least so many uses, the oldest first.
+	EndingKeys(ctx context.Context, purpose string, created time.Time, uses int64, limit int) ([]KeyListRow, error)
+	// CountKeyRows counts the cards and ranges of the tenants by the key that they
+	// name, in any order. It reads them all, for so long at most: after that the
+	// database has stopped, and the error is context.DeadlineExceeded.
+	CountKeyRows(ctx context.Context, tenants []string, within time.Duration) ([]KeyRowCount, error)
 	// ReserveKeyUses adds n to a key's uses, or returns ErrLimit and adds nothing
 	// where that would pass limit. Durable before it returns.
 	ReserveKeyUses(ctx context.Context, tenant string, id uuid.UUID, n, limit int64) error
@@ -285,6 +297,42 @@ type KeyRow struct {
 	Wrapped                  []byte
 	Uses                     int64
 	Created                  time.Time
+}
+
+// KeyListRow is a key version without its wrapped bytes, which no list is to have.
+type KeyListRow struct {
+	ID                       uuid.UUID
+	Tenant, Purpose, Subject string
+	State                    string
+	KEKKind, KEKVersion      string
+	Uses                     int64
+	Created                  time.Time
+}
+
+// KeyPosition orders key versions: by the bytes of the tenant's name, then by id.
+type KeyPosition struct {
+	Tenant string
+	ID     uuid.UUID
+}
+
+// KeyCount is how many key versions have all of this in common.
+type KeyCount struct {
+	Purpose, State      string
+	KEKKind, KEKVersion string
+	Keys                int64
+	// Oldest is when the first of them was created.
+	Oldest time.Time
+	// MostUses is what the most used of them has.
+	MostUses int64
+}
+
+// KeyRowCount is how many rows of a tenant name a key.
+type KeyRowCount struct {
+	Tenant string
+	// Key is the zero UUID where the rows are deleted cards.
+	Key uuid.UUID
+	// Cards has the deleted ones in it.
+	Cards, Ranges int64
 }
 
 // EntryPosition orders a tenant's entries: by time, then replica, then number.

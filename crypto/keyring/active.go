@@ -13,10 +13,10 @@ import (
 // with AES-256.
 const keySize = 32
 
-// usesLimit bounds the records sealed under one data key. With random 96-bit IVs
+// UsesLimit bounds the records sealed under one data key. With random 96-bit IVs
 // NIST SP 800-38D §8.3 allows 2^32; a quarter of that keeps the chance of a
 // repeated IV below 2^-37.
-const usesLimit = 1 << 30
+const UsesLimit = 1 << 30
 
 // active is the active version of a scope, with what is left of the uses that
 // this replica has reserved.
@@ -53,20 +53,20 @@ func (r *Ring) meterOf(scope Scope, id ID) *meter {
 		return a.uses
 	}
 	return newMeter(func(ctx context.Context, n int64) error {
-		return r.store.ReserveUses(ctx, scope.Tenant, id, n, usesLimit)
+		return r.store.ReserveUses(ctx, scope.Tenant, id, n, UsesLimit)
 	})
 }
 
 // ending reports whether it is time for the successor of a version.
 func (r *Ring) ending(v *Version) bool {
 	return v.Scope.Purpose == PurposeData &&
-		(r.age(v) >= r.cryptoperiod/10*9 || v.Uses >= usesLimit/10*9)
+		(r.age(v) >= r.cryptoperiod/10*9 || v.Uses >= UsesLimit/10*9)
 }
 
 // ended reports whether a version must seal no more.
 func (r *Ring) ended(v *Version) bool {
 	return v.Scope.Purpose == PurposeData &&
-		(r.age(v) >= r.cryptoperiod || v.Uses > usesLimit-usesBlock)
+		(r.age(v) >= r.cryptoperiod || v.Uses > UsesLimit-usesBlock)
 }
 
 func (r *Ring) age(v *Version) time.Duration { return r.clock().Sub(v.Created) }

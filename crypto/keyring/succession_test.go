@@ -13,6 +13,7 @@ import (
 	"github.com/cardvault/cardvault/crypto/keyring"
 )
 
+// usesLimit is 2^30, written out: a change of keyring.UsesLimit has to be meant.
 const usesLimit = 1 << 30
 
 // The successor takes over by itself, without a call that waits or fails.

@@ -32,6 +32,20 @@ func (p Purpose) String() string {
 	return "invalid"
 }
 
+// Algorithm returns what keys of the purpose are keys of, as documents name it; each
+// has 256 bits. Empty: the purpose is invalid.
+func (p Purpose) Algorithm() string {
+	switch p {
+	case PurposeData:
+		return "AES-256-GCM"
+	case PurposeFingerprint:
+		return "HMAC-SHA-256"
+	case PurposeRange:
+		return "FF1-AES-256"
+	}
+	return ""
+}
+
 // State is where a key version stands in its life, which only goes forward:
 // active, retiring, retired, destroyed. The zero value is invalid.
 type State uint8

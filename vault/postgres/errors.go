@@ -44,7 +44,7 @@ func (e *ServerError) meaning() string {
 		return "the disk is full"
 	case "53300":
 		return "too many connections"
-	case "57014":
+	case codeQueryCanceled:
 		return "canceled, perhaps by a timeout"
 	default:
 		return ""
@@ -58,6 +58,7 @@ const (
 	codeDeadlock             = "40P01"
 	codeUniqueViolation      = "23505"
 	codeUndefinedTable       = "42P01"
+	codeQueryCanceled        = "57014"
 	classConnection          = "08"
 )
 

@@ -36,6 +36,7 @@ func StoreContract(t *testing.T, fresh func(t testing.TB) Database) {
 		{"BINRanges", rangeCases()},
 		{"Blocks", blockCases()},
 		{"Keys", keyCases()},
+		{"KeyList", keyListCases()},
 		{"Chains", chainCases()},
 		{"Lease", leaseCases()},
 		{"Log", logCases()},
