@@ -3,10 +3,12 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
 
+	"github.com/cardvault/cardvault/crypto/keyring"
 	"github.com/cardvault/cardvault/vault/audit"
 )
 
@@ -142,8 +144,13 @@ func (l *Ledger) checkNew(ctx context.Context, k link, index int64) error {
 	return nil
 }
 
-// condemn halts the replica where the error is about what a chain holds.
+// condemn halts the replica where the error is about what a chain holds. Of a chain
+// whose key the KEK denies nothing can be said: it may be that the KEK's policy was
+// cut, and that is no reason to end the service. It waits, unsigned.
 func (l *Ledger) condemn(ctx context.Context, index int64, err error) error {
+	if errors.Is(err, keyring.ErrDenied) {
+		return fmt.Errorf("%w: %w", errWait, err)
+	}
 	if refusal(err) {
 		return l.halt(ctx, forged(index, err))
 	}
