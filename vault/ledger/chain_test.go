@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+
 	"github.com/cardvault/cardvault/crypto/keyring"
 	"github.com/cardvault/cardvault/vault/audit"
 	"github.com/cardvault/cardvault/vault/ledger"
@@ -118,6 +121,23 @@ func (s *site) move(w *writer, next int64) {
 	}
 	s.edit("INSERT INTO log_chains (replica, next, head) VALUES (?1, ?2, ?3) ON CONFLICT (replica) DO UPDATE SET next = ?2, head = ?3",
 		w.id[:], next, prev)
+}
+
+// TestChainWithAnEditedRunLeavesNothingOut: two tables say that the log has entries
+// which it has not, and the tree knows better.
+func TestChainWithAnEditedRunLeavesNothingOut(t *testing.T) {
+	s := newSite(t)
+	a, w := s.writer(), s.writer()
+	a.write(5)
+	w.write(4)
+	s.step(s.ledger(nil))
+	w.write(3)
+	s.move(w, 6)
+	s.edit("UPDATE log_runs SET count = 6 WHERE replica = ?", w.id[:])
+	s.takeOver(s.ledger(nil))
+	if s.head().Size != 9 || s.alarms("chain refused") != 1 {
+		t.Errorf("%d entries, %d alarms", s.head().Size, s.alarms("chain refused"))
+	}
 }
 
 // TestRefusedChainComesBack: an operator puts the edited entry right.
@@ -260,16 +280,19 @@ func TestLongChain(t *testing.T) {
 	})
 	t.Run("keeps no other from the log", func(t *testing.T) {
 		s, l := start(t)
-		short := s.writer()
-		short.write(3)
+		for range 5 {
+			s.writer().write(3)
+		}
 		f.on(nil, failing("ExtendLog", 1))
 		if err := l.Step(t.Context()); !errors.Is(err, errInjected) {
 			t.Fatal(err)
 		}
 		s.step(l)
 		s.checkLog(l)
-		if index, err := l.IndexOf(t.Context(), short.id, 0); err != nil || index != 0 {
-			t.Errorf("the short chain is at %d, %v", index, err)
+		for _, short := range s.writers[1:] {
+			if index, err := l.IndexOf(t.Context(), short.id, 2); err != nil || index >= 15 {
+				t.Errorf("a short chain ends at %d, %v", index, err)
+			}
 		}
 	})
 	t.Run("edited at its end", func(t *testing.T) {
@@ -292,5 +315,42 @@ func TestLongChain(t *testing.T) {
 		if size := s.head().Size; size != 16384 || s.alarms("chain refused") != 1 {
 			t.Errorf("%d entries, %d alarms", size, s.alarms("chain refused"))
 		}
+	})
+	t.Run("written anew behind a waypoint", func(t *testing.T) {
+		s, l := start(t)
+		f.on(nil, func(call string) error {
+			if call == "ExtendLog" && s.head().Size == 16384 {
+				s.rewrite(s.writers[0], 17_000)
+			}
+			return nil
+		})
+		s.step(l)
+		if size := s.head().Size; size != 16384 || s.alarms("chain refused") != 1 {
+			t.Errorf("%d entries, %d alarms", size, s.alarms("chain refused"))
+		}
+	})
+}
+
+// rewrite replaces the entries of a chain from a number on by others that link to
+// each other as well.
+func (s *site) rewrite(w *writer, number int64) {
+	s.t.Helper()
+	records, err := s.store.ChainRecords(context.Background(), w.id, number-1, 1)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	chain, err := audit.ResumeChain(records[0])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.editing(func(conn *sqlite.Conn) (err error) {
+		defer sqlitex.Transaction(conn)(&err)
+		for err == nil && chain.Len() < w.chain.Len() {
+			var r audit.Record
+			chain, r = chain.Append(audit.Entry{Tenant: "acme", Action: "Forged"}, s.clock.Now())
+			err = sqlitex.Execute(conn, "UPDATE audit_entries SET body = ? WHERE replica = ? AND number = ?",
+				&sqlitex.ExecOptions{Args: []any{r.Body, w.id[:], r.Number}})
+		}
+		return err
 	})
 }

@@ -128,3 +128,18 @@ type fixedSigner struct {
 }
 
 func (s *fixedSigner) Sign(context.Context, string) ([]byte, error) { return s.answer, nil }
+
+// hungSigner does not answer the first time.
+type hungSigner struct {
+	*signer
+	began chan struct{}
+	once  sync.Once
+}
+
+func (s *hungSigner) Sign(ctx context.Context, text string) ([]byte, error) {
+	s.once.Do(func() {
+		close(s.began)
+		<-ctx.Done()
+	})
+	return s.signer.Sign(ctx, text)
+}

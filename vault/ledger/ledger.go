@@ -22,6 +22,9 @@ const (
 	callTimeout = 10 * time.Second
 )
 
+// errStuck: whatever the step waited for did not come within callTimeout.
+var errStuck = errors.New("no answer")
+
 // Config is what a Ledger is made of. All but Witnesses and Retention are required,
 // and Record where there is a Retention.
 type Config struct {
@@ -149,7 +152,7 @@ func (l *Ledger) Step(ctx context.Context) error {
 	defer l.leave()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	l.watchdog = time.AfterFunc(callTimeout, func() { cancel(context.DeadlineExceeded) })
+	l.watchdog = time.AfterFunc(callTimeout, func() { cancel(errStuck) })
 	defer l.watchdog.Stop()
 	defer l.abandon()
 	for {
@@ -159,14 +162,14 @@ func (l *Ledger) Step(ctx context.Context) error {
 		more, err := l.advance(ctx)
 		l.note(ctx, &l.stalled, err)
 		if l.lease.term == 0 || err != nil && !errors.Is(err, errWait) {
-			return unlessFenced(err)
+			return unlessFenced(ctx, err)
 		}
 		done, publishErr := l.publish(ctx, more)
 		if done || publishErr != nil {
 			l.note(ctx, &l.unsigned, publishErr)
 		}
 		if err = errors.Join(err, publishErr); err != nil && (done || publishErr != nil) {
-			return unlessFenced(err)
+			return unlessFenced(ctx, err)
 		}
 		if done && !more && err == nil {
 			l.metrics.covered()
@@ -177,9 +180,12 @@ func (l *Ledger) Step(ctx context.Context) error {
 }
 
 // unlessFenced forgives that another replica has a later term: it goes on from here.
-func unlessFenced(err error) error {
+func unlessFenced(ctx context.Context, err error) error {
 	if errors.Is(err, ErrFenced) {
 		return nil
+	}
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errStuck) {
+		return fmt.Errorf("%w: %w", cause, err)
 	}
 	return err
 }

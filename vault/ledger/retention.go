@@ -92,13 +92,16 @@ func (l *Ledger) prune(ctx context.Context, first int64) error {
 // edit.
 func (l *Ledger) expired(ctx context.Context, first int64, before time.Time) (int64, error) {
 	c := l.view.now().checkpoint
-	until := first - first%audit.TileWidth
-	for until+audit.TileWidth <= min(c.Size, first+pruneLimit) {
+	until := first
+	for until < first+pruneLimit {
+		end := until - until%audit.TileWidth + audit.TileWidth
+		if end > c.Size {
+			break
+		}
 		if err := l.keep(ctx); err != nil {
 			return 0, err
 		}
-		end := until + audit.TileWidth
-		entries, _, err := l.entries(ctx, c, max(first, until), end)
+		entries, _, err := l.entries(ctx, c, until, end)
 		if err != nil {
 			return 0, err
 		}

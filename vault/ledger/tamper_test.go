@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
-	zsqlite "zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/cardvault/cardvault/crypto/keyring"
@@ -22,17 +23,25 @@ import (
 // edit changes the database behind everybody's back.
 func (s *site) edit(sql string, args ...any) {
 	s.t.Helper()
-	conn, err := zsqlite.OpenConn(s.path, zsqlite.OpenReadWrite)
+	s.editing(func(conn *sqlite.Conn) error {
+		err := sqlitex.Execute(conn, sql, &sqlitex.ExecOptions{Args: args})
+		if err == nil && !strings.HasPrefix(sql, "VACUUM") && conn.Changes() == 0 {
+			err = errors.New("nothing changed")
+		}
+		return err
+	})
+}
+
+func (s *site) editing(edit func(conn *sqlite.Conn) error) {
+	s.t.Helper()
+	conn, err := sqlite.OpenConn(s.path, sqlite.OpenReadWrite)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer conn.Close()
 	conn.SetBusyTimeout(10 * time.Second)
-	if err := sqlitex.Execute(conn, sql, &sqlitex.ExecOptions{Args: args}); err != nil {
-		s.t.Fatalf("%s: %v", sql, err)
-	}
-	if !strings.HasPrefix(sql, "VACUUM") && conn.Changes() == 0 {
-		s.t.Fatalf("%s: nothing changed", sql)
+	if err := edit(conn); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
@@ -242,6 +251,52 @@ func TestEntryWithAnEditedColumnIsNotShown(t *testing.T) {
 	}
 }
 
+// misplacing is a store that finds each entry at the index after its own.
+type misplacing struct{ ledger.Store }
+
+func (m misplacing) IndexOf(ctx context.Context, replica uuid.UUID, number int64) (int64, bool, error) {
+	index, ok, err := m.Store.IndexOf(ctx, replica, number)
+	return index + 1, ok, err
+}
+
+func TestEntryOfAnotherIndexIsNotFound(t *testing.T) {
+	s := newSite(t)
+	for _, n := range []int{1, 1, 2, 2} {
+		s.writer().write(n)
+	}
+	s.step(s.ledger(nil))
+	l := s.ledger(func(c *ledger.Config) { c.Store = misplacing{c.Store} })
+	for _, w := range s.writers {
+		for number := range w.chain.Len() {
+			index, err := l.IndexOf(t.Context(), w.id, number)
+			if _, is := errors.AsType[*ledger.TamperedError](err); !is && !errors.Is(err, ledger.ErrNoEntry) {
+				t.Errorf("index %d, %v", index, err)
+			}
+		}
+	}
+}
+
+// TestUnsignedEntryOfAnotherIndexIsNotSigned: nor taken for what the store says.
+func TestUnsignedEntryOfAnotherIndexIsNotSigned(t *testing.T) {
+	s := newSite(t)
+	f := &faults{}
+	l := s.ledger(func(c *ledger.Config) { between(f, c) })
+	s.writer().write(1)
+	f.on(failing("Sign", 0), nil)
+	_ = l.Step(t.Context())
+	next := s.ledger(func(c *ledger.Config) { c.Store = misplacing{c.Store} })
+	s.step(next)
+	s.clock.Advance(3 * time.Second)
+	s.halts(next, "extended by hand")
+}
+
+func TestLogOfAnotherNameHalts(t *testing.T) {
+	s := newSite(t)
+	s.writer().write(1)
+	s.step(s.ledger(nil))
+	s.halts(s.ledger(func(c *ledger.Config) { c.Origin = "other.example.com/audit" }), "not signed by the log's key")
+}
+
 // TestConsistencyIsNotProvenFromAnEditedTile: the edited tile decides.
 func TestConsistencyIsNotProvenFromAnEditedTile(t *testing.T) {
 	s := newSite(t)
@@ -325,6 +380,24 @@ func TestLogExtendedByHandIsNotSignedWhileSealsCannotBeVerified(t *testing.T) {
 	}
 	down = false
 	s.halts(next, "extended by hand")
+}
+
+// TestLeafPutInByHandIsNotSigned: the entries are those of a sealed chain, and the
+// tree has another.
+func TestLeafPutInByHandIsNotSigned(t *testing.T) {
+	s := newSite(t)
+	s.writer().write(300)
+	l := s.ledger(nil)
+	s.step(l)
+	w := s.writer()
+	w.write(3)
+	s.forge(w)
+	s.edit("UPDATE log_tiles SET hashes = CAST(substr(hashes, 1, length(hashes) - 32) || randomblob(32) AS BLOB) WHERE level = 0 AND tile = 1")
+	s.clock.Advance(time.Second)
+	s.halts(l, "extended by hand")
+	if len(s.key.signed) != 1 {
+		t.Error("it was signed")
+	}
 }
 
 // editBody edits an entry and its columns' hashes alike.

@@ -1,8 +1,11 @@
 package ledger_test
 
 import (
+	"context"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cardvault/cardvault/vault/ledger"
@@ -175,4 +178,32 @@ func TestStoreDown(t *testing.T) {
 	s.writers[0].write(1)
 	s.step(l)
 	s.checkLog(l)
+}
+
+// hungStore does not answer.
+type hungStore struct{ ledger.Store }
+
+func (hungStore) LogHead(ctx context.Context) (ledger.Head, error) {
+	<-ctx.Done()
+	return ledger.Head{}, ctx.Err()
+}
+
+// TestStepDoesNotHang where the store does.
+func TestStepDoesNotHang(t *testing.T) {
+	s := newSite(t)
+	synctest.Test(t, func(t *testing.T) {
+		l := s.ledger(func(c *ledger.Config) { c.Store = hungStore{} })
+		for range 4 {
+			began := time.Now()
+			if err := l.Step(t.Context()); err == nil || !strings.Contains(err.Error(), "no answer") {
+				t.Errorf("step: %v", err)
+			}
+			if took := time.Since(began); took != 10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		}
+	})
+	if s.alarms("audit log stalled") != 1 {
+		t.Errorf("%d alarms", s.alarms("audit log stalled"))
+	}
 }

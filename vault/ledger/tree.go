@@ -104,12 +104,10 @@ func prove(r tlog.HashReader, tree tlog.Tree, first int64) (p tlog.TreeProof, ro
 // errOther: a tree begins otherwise.
 var errOther = errors.New("other entries")
 
-// begins returns nil where the tree begins with the other one, errOther where it
-// provably does not, and errTiles where the stored tiles prove nothing.
+// begins returns nil where the tree begins with the other, shorter one, errOther
+// where it provably does not, and errTiles where the stored tiles prove nothing.
 func begins(ctx context.Context, store Store, tree, with tlog.Tree) error {
 	switch {
-	case with.N > tree.N:
-		return errOther
 	case with.N == 0:
 		return nil
 	case with.N == tree.N:

@@ -114,7 +114,7 @@ func (l *Ledger) stretchOf(ctx context.Context, chains map[uuid.UUID]*stretch, e
 	}
 	if r.Number > 0 {
 		before, has, err := l.find(ctx, r.Replica, r.Number-1)
-		if err != nil || !has || before >= l.vouched {
+		if err != nil || !has {
 			return nil, cmp.Or(err, s.broken(errPlace))
 		}
 		if err := l.checkNew(ctx, s.link, before+1); err != nil {

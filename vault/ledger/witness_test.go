@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -43,6 +44,61 @@ func TestNothingIsPublishedWithoutWitnesses(t *testing.T) {
 	if err != nil || c != w.newest || !bytes.Equal(signed, w.latest) {
 		t.Errorf("checkpoint of %d, %v", c.Size, err)
 	}
+}
+
+// TestSlowWitnessHoldsNothingUp: while it thinks, the log grows.
+func TestSlowWitnessHoldsNothingUp(t *testing.T) {
+	s := newSite(t)
+	f := &faults{}
+	l := s.ledger(func(c *ledger.Config) {
+		c.Witnesses = newWitness(t, s.key.verifier)
+		between(f, c)
+	})
+	extended := make(chan struct{}, 10)
+	release := make(chan struct{})
+	f.on(func(call string) error {
+		if call == "Cosign" {
+			<-release
+		}
+		return nil
+	}, func(call string) error {
+		if call == "ExtendLog" {
+			extended <- struct{}{}
+		}
+		return nil
+	})
+	a := s.writer()
+	a.write(1)
+	done := make(chan error, 1)
+	go func() { done <- l.Step(t.Context()) }()
+	<-extended
+	for range 2 {
+		a.write(1)
+		<-extended
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	s.checkLog(l)
+}
+
+// TestStepEndsWithItsSigning: nothing is under way behind it.
+func TestStepEndsWithItsSigning(t *testing.T) {
+	s := newSite(t)
+	key := &hungSigner{signer: s.key, began: make(chan struct{})}
+	l := s.ledger(func(c *ledger.Config) { c.Signer = key })
+	s.writer().write(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.Step(ctx) }()
+	<-key.began
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("step: %v", err)
+	}
+	s.step(l)
+	s.checkLog(l)
 }
 
 // TestWitnessRemembers: a database that was replaced while no replica ran is told
