@@ -33,6 +33,9 @@ func (l *Ledger) sequence(ctx context.Context) (more bool, err error) {
 	var waiting error
 	room, backlog, taken := int64(batch), int64(0), int64(0)
 	for i, g := range grown {
+		if err := l.keep(ctx); err != nil { // a seal may take the KEK its time
+			return false, err
+		}
 		share := (room + int64(len(grown)-i) - 1) / int64(len(grown)-i)
 		if g.Tail.Seal == (audit.Hash{}) {
 			share = math.MaxInt64 // the whole chain now, or never
