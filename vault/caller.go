@@ -11,7 +11,7 @@ type Caller struct {
 	// Tenant whose cards the caller can reach; it sees no others. Staff has none.
 	Tenant string
 	// Staff: the caller is of the deployment itself. It can be allowed to read the
-	// audit log of all tenants, and nothing else.
+	// audit log and the list of keys of all tenants, and nothing else.
 	Staff bool
 	// Name of the principal within its tenant or among the staff, as policy and bound
 	// tokens name it.

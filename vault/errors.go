@@ -120,6 +120,9 @@ var (
 	ErrTreeSize     = &Error{Kind: Invalid, Reason: "TREE_SIZE", Message: "want 1 up to the size of the newest checkpoint, the smaller tree first"}
 	ErrLogRange     = &Error{Kind: Invalid, Reason: "LOG_RANGE", Message: "want a start from 0, and an end that is 0 or no smaller"}
 
+	ErrKeyRowsTime = &Error{Kind: Exhausted, Reason: "KEY_ROWS_TIME", Message: "counting the rows of the keys takes longer than 20 seconds; ask for fewer keys, or for no rows"}
+	ErrKeyRowsBusy = &Error{Kind: Unavailable, Reason: "KEY_ROWS_BUSY", Message: "the rows of the keys are being counted for another call; try again"}
+
 	// ErrAuditLog refuses every call: the audit log in the store was rolled back or
 	// forked, so nothing that is recorded now could be proven (P9).
 	ErrAuditLog = &Error{Kind: Unavailable, Reason: "AUDIT_LOG_BROKEN", Message: "the audit log in the database is not the one that this server wrote; the operators find details in the server's log"}

@@ -65,6 +65,11 @@ type Vault struct {
 	alarms  *alarms
 	orders  orders
 
+	cryptoperiod time.Duration
+	signer       ledger.Signer
+	counting     atomic.Bool // rows by key
+	keyWatch     *keyWatch
+
 	stopLedger context.CancelFunc
 	ledgerDone chan struct{}
 }
@@ -83,6 +88,7 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 	}
 	v := &Vault{
 		store: cfg.Store, clock: cfg.Clock, orders: orders{byID: map[uuid.UUID]*pan.Permutation{}},
+		cryptoperiod: cfg.DataCryptoperiod, signer: cfg.Ledger.Signer,
 		ledgerDone: make(chan struct{}),
 	}
 	v.policy.Store(cfg.Policy)
@@ -97,6 +103,7 @@ func New(ctx context.Context, cfg Config) (*Vault, error) {
 		return nil, errors.Join(fmt.Errorf("record the start of this replica: %w", err), v.journal.close(ctx))
 	}
 	v.runLedger(ctx)
+	v.keyWatch.run(ctx)
 	return v, nil
 }
 
@@ -126,6 +133,11 @@ func (v *Vault) assemble(ctx context.Context, cfg Config) error {
 	})
 	if err != nil {
 		return fmt.Errorf("keyring: %w", err)
+	}
+	v.keyWatch = &keyWatch{store: cfg.Store, keys: v.keys, clock: cfg.Clock, cryptoperiod: cfg.DataCryptoperiod, alarms: v.alarms}
+	if err := v.keyWatch.observe(cfg.Meter); err != nil {
+		v.keys.Close()
+		return err
 	}
 	return nil
 }
@@ -163,7 +175,8 @@ func (v *Vault) Ready(ctx context.Context) error {
 // Close forgets the keys and records the end of the replica's chain, after
 // everything that was under way. What comes later is refused.
 func (v *Vault) Close(ctx context.Context) error {
-	v.keys.Close() // first: it may be making a key, which the journal records
+	v.keyWatch.close()
+	v.keys.Close() // before the journal: it may be making a key, which the journal records
 	return errors.Join(v.journal.close(ctx), v.closeLedger(ctx))
 }
 

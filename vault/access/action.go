@@ -33,6 +33,8 @@ const (
 	GetInclusionProof   Action = "GetInclusionProof"
 	GetConsistencyProof Action = "GetConsistencyProof"
 	ReadLog             Action = "ReadLog"
+
+	ListKeys Action = "ListKeys"
 )
 
 // Actions returns every action, in the order in which people expect them.
@@ -43,6 +45,7 @@ func Actions() []Action {
 		CreateToken, ListTokens, RevokeToken,
 		CreateBinRange, GetBinRange, ListBinRanges, PauseBinRange, ResumeBinRange,
 		ListEntries, GetCheckpoint, GetEntry, GetInclusionProof, GetConsistencyProof, ReadLog,
+		ListKeys,
 	}
 }
 
@@ -50,7 +53,7 @@ func Actions() []Action {
 // touches a card.
 func (a Action) forStaff() bool {
 	switch a {
-	case GetCheckpoint, GetEntry, GetInclusionProof, GetConsistencyProof, ReadLog:
+	case GetCheckpoint, GetEntry, GetInclusionProof, GetConsistencyProof, ReadLog, ListKeys:
 		return true
 	default:
 		return false
@@ -59,4 +62,4 @@ func (a Action) forStaff() bool {
 
 // forTenants reports whether a tenant's callers may ever do this: nothing that
 // shows what is another tenant's.
-func (a Action) forTenants() bool { return a != ReadLog }
+func (a Action) forTenants() bool { return a != ReadLog && a != ListKeys }

@@ -70,7 +70,7 @@ func complete(r access.Request) bool {
 	if !slices.Contains(access.Actions(), r.Action) || r.Staff == (r.Tenant != "") || r.Principal == "" {
 		return false
 	}
-	if r.Staff && !slices.Contains(staffActions(), r.Action) || !r.Staff && r.Action == access.ReadLog {
+	if r.Staff && !slices.Contains(staffActions(), r.Action) || !r.Staff && slices.Contains(staffOnly(), r.Action) {
 		return false
 	}
 	switch r.Action {
@@ -86,9 +86,12 @@ func complete(r access.Request) bool {
 // staffActions are all that the deployment's staff can ever do.
 func staffActions() []access.Action {
 	return []access.Action{
-		access.ReadLog, access.GetCheckpoint, access.GetEntry, access.GetInclusionProof, access.GetConsistencyProof,
+		access.ReadLog, access.GetCheckpoint, access.GetEntry, access.GetInclusionProof, access.GetConsistencyProof, access.ListKeys,
 	}
 }
+
+// staffOnly is what a tenant's callers can never do.
+func staffOnly() []access.Action { return []access.Action{access.ReadLog, access.ListKeys} }
 
 // decide is Decide in other words: a forbid outweighs every permit, and of
 // several the first by id is named.
@@ -135,7 +138,7 @@ func anyStatement(id string) *rapid.Generator[statement] {
 		case rapid.Bool().Draw(t, "scoped"):
 			s.actions = rapid.SliceOfN(rapid.SampledFrom(access.Actions()), 1, 4).Draw(t, "actions")
 			// What no request could ask makes a policy that does not load.
-			if s.tenant != "" && !slices.ContainsFunc(s.actions, func(a access.Action) bool { return a != access.ReadLog }) {
+			if s.tenant != "" && !slices.ContainsFunc(s.actions, func(a access.Action) bool { return !slices.Contains(staffOnly(), a) }) {
 				s.actions = append(s.actions, access.GetEntry)
 			}
 		}
@@ -214,6 +217,7 @@ func TestDefaultDeny(t *testing.T) {
 		"staff with slash":    with(log, func(r *access.Request) { r.Principal = "demo/auditor" }),
 		"log of a tenant":     with(log, func(r *access.Request) { r.Tenant, r.Staff = "demo", false }),
 		"log of nobody":       with(log, func(r *access.Request) { r.Staff = false }),
+		"keys of a tenant":    with(log, func(r *access.Request) { r.Tenant, r.Staff, r.Action = "demo", false, access.ListKeys }),
 		"no tenant":           with(good, func(r *access.Request) { r.Tenant = "" }),
 		"no principal":        with(good, func(r *access.Request) { r.Principal = "" }),
 		"no action":           with(good, func(r *access.Request) { r.Action = "" }),
@@ -245,7 +249,7 @@ func TestDefaultDeny(t *testing.T) {
 }
 
 // TestStaffAndTenantsStayApart: whatever a policy permits, staff does nothing with
-// cards and a tenant's caller never reads the whole log.
+// cards and a tenant's caller never reads the whole log or the list of keys.
 func TestStaffAndTenantsStayApart(t *testing.T) {
 	p := parse(t, permitAll)
 	for _, a := range access.Actions() {
@@ -255,7 +259,7 @@ func TestStaffAndTenantsStayApart(t *testing.T) {
 		if got, want := p.Decide(staff).Allowed, slices.Contains(staffActions(), a); got != want {
 			t.Errorf("staff: %s: allowed=%t, want %t", a, got, want)
 		}
-		if got, want := p.Decide(tenant).Allowed, a != access.ReadLog; got != want {
+		if got, want := p.Decide(tenant).Allowed, !slices.Contains(staffOnly(), a); got != want {
 			t.Errorf("tenant: %s: allowed=%t, want %t", a, got, want)
 		}
 	}

@@ -67,15 +67,18 @@ func TestDemoPolicy(t *testing.T) {
 	}
 }
 
-// TestDemoPolicyOfStaff: its auditor reads the log, and nobody else of them
-// anything.
+// TestDemoPolicyOfStaff: its auditor reads the log, its security team the list of
+// keys, and nobody else of them anything.
 func TestDemoPolicyOfStaff(t *testing.T) {
 	p := parse(t, string(access.DemoPolicy()))
 	for _, name := range []string{"issuer", "payments", "support", "security", "auditor", "stranger"} {
 		for _, action := range access.Actions() {
 			r := access.Request{Staff: true, Principal: name, Action: action, Purpose: "settlement", View: "FULL", BINRange: "demo"}
 			var want access.Decision
-			if name == "auditor" && slices.Contains(staffActions(), action) {
+			switch {
+			case name == "security" && action == access.ListKeys:
+				want = access.Decision{Allowed: true, Policy: "staff-security-keys"}
+			case name == "auditor" && action != access.ListKeys && slices.Contains(staffActions(), action):
 				want = access.Decision{Allowed: true, Policy: "staff-auditor-log"}
 			}
 			if got := p.Decide(r); got != want {

@@ -69,6 +69,8 @@ func methods() map[string]method {
 		pb.AuditService_GetConsistencyProof_FullMethodName: {access.GetConsistencyProof, short, oneItem},
 		pb.AuditService_ReadLog_FullMethodName:             {action: access.ReadLog, largest: oneItem},
 
+		pb.KeyService_ListKeys_FullMethodName: {access.ListKeys, long, oneItem},
+
 		healthpb.Health_Check_FullMethodName: {deadline: short, largest: oneItem},
 		healthpb.Health_List_FullMethodName:  {deadline: short, largest: oneItem},
 		healthpb.Health_Watch_FullMethodName: {largest: oneItem},

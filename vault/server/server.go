@@ -108,6 +108,7 @@ func (s *Server) register(cfg Config) ([]string, error) {
 	pb.RegisterTokenServiceServer(r, &tokens{vault: cfg.Vault})
 	pb.RegisterBinRangeServiceServer(r, &binRanges{vault: cfg.Vault})
 	pb.RegisterAuditServiceServer(r, &auditLog{vault: cfg.Vault})
+	pb.RegisterKeyServiceServer(r, &keys{vault: cfg.Vault})
 	services := []string{""} // health's name for the whole server
 	for name := range s.grpc.GetServiceInfo() {
 		services = append(services, name)
