@@ -163,6 +163,9 @@ type auditConfig struct {
 	// Origin names the log in its checkpoints (C2SP tlog-checkpoint). A log goes by one
 	// origin for as long as it exists. Default: the trust domain and "/audit".
 	Origin string `yaml:"origin"`
+	// PreviousOrigin is what the log went by until a backup was restored: a log that is
+	// shorter than it was is another log. Default: there was no restore.
+	PreviousOrigin string `yaml:"previous_origin"`
 	// Key is the transit key that signs checkpoints: ed25519. Default
 	// "cardvault-audit".
 	Key string `yaml:"key"`

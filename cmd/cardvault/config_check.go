@@ -138,9 +138,14 @@ func (a *auditConfig) check() error {
 		required("audit.key", a.Key),
 		between("audit.retention", a.Retention, 366*24*time.Hour, 100*365*24*time.Hour),
 	)
-	// C2SP signed-note, "Format": a key name has no Unicode space and no plus.
-	if strings.ContainsFunc(a.Origin, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == '+' }) {
-		err = errors.Join(err, errors.New("audit.origin: want a name without spaces and plus signs, such as cards.example.com/audit"))
+	for path, origin := range map[string]string{"audit.origin": a.Origin, "audit.previous_origin": a.PreviousOrigin} {
+		// C2SP signed-note, "Format": a key name has no Unicode space and no plus.
+		if strings.ContainsFunc(origin, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == '+' }) {
+			err = errors.Join(err, errors.New(path+": want a name without spaces and plus signs, such as cards.example.com/audit"))
+		}
+	}
+	if a.PreviousOrigin != "" && a.PreviousOrigin == a.Origin {
+		err = errors.Join(err, errors.New("audit.previous_origin: want another name than audit.origin"))
 	}
 	if a.WitnessCA != "" && a.WitnessPolicy == "" {
 		err = errors.Join(err, errors.New("audit.witness_ca: want it together with audit.witness_policy"))

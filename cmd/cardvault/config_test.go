@@ -53,6 +53,7 @@ policy:
   file: /etc/cardvault/policy.cedar
 audit:
   origin: cards.example.com/log
+  previous_origin: cards.example.com/audit
   key: log
   retention: 8784h
   witness_policy: /etc/cardvault/witness.policy
@@ -96,7 +97,7 @@ func TestParseConfig(t *testing.T) {
 		DataKey:  dataKeyConfig{Cryptoperiod: 720 * time.Hour},
 		Policy:   policyConfig{File: "/etc/cardvault/policy.cedar"},
 		Audit: auditConfig{
-			Origin: "cards.example.com/log", Key: "log", Retention: 8784 * time.Hour,
+			Origin: "cards.example.com/log", PreviousOrigin: "cards.example.com/audit", Key: "log", Retention: 8784 * time.Hour,
 			WitnessPolicy: "/etc/cardvault/witness.policy", WitnessCA: "/tls/witness.pem",
 		},
 		Limits: limitsConfig{InFlight: 64, Drain: 5 * time.Second},
@@ -159,8 +160,10 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		{"cryptoperiod: 720h", "cryptoperiod: 1s", "data_key.cryptoperiod: want"},
 		{"  file: /etc/cardvault/policy.cedar", "  file: ''", "policy.file: has no value"},
 		{"policy:\n  file: /etc/cardvault/policy.cedar\n", "", "policy.file: is missing"},
-		{"origin: cards.example.com/log", "origin: cards log", "audit.origin: want a name without spaces"},
-		{"origin: cards.example.com/log", "origin: a+b", "audit.origin: want a name without spaces"},
+		{"  origin: cards.example.com/log", "  origin: cards log", "audit.origin: want a name without spaces"},
+		{"  origin: cards.example.com/log", "  origin: a+b", "audit.origin: want a name without spaces"},
+		{"previous_origin: cards.example.com/audit", "previous_origin: cards.example.com/log", "audit.previous_origin: want another"},
+		{"previous_origin: cards.example.com/audit", "previous_origin: a b", "audit.previous_origin: want a name without"},
 		{"retention: 8784h", "retention: 720h", "audit.retention: want 8784h"},
 		{"  witness_policy: /etc/cardvault/witness.policy\n", "", "audit.witness_ca: want it together"},
 		{"in_flight: 64", "in_flight: 0", "limits.in_flight: want 1 to 100000"},

@@ -79,7 +79,7 @@ func (d *dev) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := newService(ctx, c, backend{store, kek, signer}, newLog(logFile, slog.LevelInfo))
+	s, err := newService(ctx, c, backend{store: store, kek: kek, signer: signer}, newLog(logFile, slog.LevelInfo))
 	if err != nil {
 		return err
 	}

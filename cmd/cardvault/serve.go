@@ -72,7 +72,13 @@ func serve(ctx context.Context, c config, migrateFirst bool, log *slog.Logger) (
 		return storeError(err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	s, err := newService(ctx, c, backend{store, kek, signer}, log)
+	b := backend{store: store, kek: kek, signer: signer}
+	if c.Audit.PreviousOrigin != "" {
+		if b.predecessor, err = newSigner(kek, c, c.Audit.PreviousOrigin); err != nil {
+			return err
+		}
+	}
+	s, err := newService(ctx, c, b, log)
 	if err != nil {
 		return err
 	}
@@ -118,10 +124,10 @@ func openTransit(ctx context.Context, c config, log *slog.Logger) (*transit.KEK,
 	if err != nil {
 		return nil, nil, usage("correct the section transit", "%w", err)
 	}
-	signer, err := kek.Signer(transit.SignerConfig{Key: c.Audit.Key, Origin: c.origin(), Clock: time.Now})
+	signer, err := newSigner(kek, c, c.origin())
 	if err != nil {
 		kek.Close()
-		return nil, nil, usage("correct the section audit", "%w", err)
+		return nil, nil, err
 	}
 	for _, check := range []func(context.Context) error{kek.Check, signer.Check} {
 		if err := waitForKey(ctx, check, log, pause); err != nil {
@@ -130,6 +136,15 @@ func openTransit(ctx context.Context, c config, log *slog.Logger) (*transit.KEK,
 		}
 	}
 	return kek, signer, nil
+}
+
+// newSigner makes the signer of the log that goes by an origin.
+func newSigner(kek *transit.KEK, c config, origin string) (*transit.Signer, error) {
+	signer, err := kek.Signer(transit.SignerConfig{Key: c.Audit.Key, Origin: origin, Clock: time.Now})
+	if err != nil {
+		return nil, usage("correct the section audit", "%w", err)
+	}
+	return signer, nil
 }
 
 // waitForKey asks check until it has an answer.

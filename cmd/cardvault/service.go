@@ -55,6 +55,8 @@ type backend struct {
 	}
 	kek    keyring.KEK
 	signer ledger.Signer
+	// predecessor is nil where the log was not restored.
+	predecessor ledger.Keys
 }
 
 // newService puts a vault together.
@@ -69,7 +71,9 @@ func newService(ctx context.Context, c config, b backend, log *slog.Logger) (*se
 	if s.metrics, err = server.NewMetrics(); err != nil {
 		return nil, err
 	}
-	record := ledger.Config{Store: b.store, Signer: b.signer, Origin: c.origin(), Retention: c.Audit.Retention}
+	record := ledger.Config{
+		Store: b.store, Signer: b.signer, Predecessor: b.predecessor, Origin: c.origin(), Retention: c.Audit.Retention,
+	}
 	if s.witnesses, err = openWitnesses(&c.Audit, b.signer, log); err != nil {
 		return nil, err
 	}

@@ -175,19 +175,13 @@ func TestRolledBackLogIsRefused(t *testing.T) {
 	r.kill(t)
 
 	// Whoever means it goes on under another name, as the README says.
-	s.sqlAsOwner(t, "UPDATE log_head SET checkpoint = NULL")
-	r = s.serve(t, goesBy(trustDomain+"/audit/2"))
+	restored := restoredAs(trustDomain+"/audit/2", trustDomain+"/audit")
+	r = s.serve(t, restored)
 	card := r.as(t, "issuer").tokenize(t, wellKnown[2], nil)
-	key := s.write(t, "second.pub", s.run(t, "audit", "key", "--config", s.config(t, goesBy(trustDomain+"/audit/2"))).must(t, exitOK).stdout)
+	key := s.write(t, "second.pub", s.run(t, "audit", "key", "--config", s.config(t, restored)).must(t, exitOK).stdout)
 	s.cli(t, r, "auditor", "audit", "prove", receiptOf(card.GetReceipt()), "--log-key", "@"+key).must(t, exitOK)
 	s.export(t, r, key).must(t, exitOK)
 	s.run(t, "audit", "verify", s.path("log"), "--key", "@"+key).must(t, exitOK)
-}
-
-// sqlAsOwner runs statements as the owner of the tables.
-func (s *site) sqlAsOwner(t testing.TB, statements string) {
-	t.Helper()
-	sqlAt(t, s.as("cardvault_owner"), statements)
 }
 
 // startWitness runs another team's witness and returns the setting that has it asked.

@@ -37,9 +37,11 @@ func witnessedBy(policy string) setting {
 	return func(_ *site, c *settings) { c.audit = "audit:\n  witness_policy: " + policy + "\n" }
 }
 
-// goesBy names the log.
-func goesBy(origin string) setting {
-	return func(_ *site, c *settings) { c.audit = "audit:\n  origin: " + origin + "\n" }
+// restoredAs names the log anew.
+func restoredAs(origin, previous string) setting {
+	return func(_ *site, c *settings) {
+		c.audit = "audit:\n  origin: " + origin + "\n  previous_origin: " + previous + "\n"
+	}
 }
 
 func logAt(level string) setting       { return func(_ *site, c *settings) { c.level = level } }

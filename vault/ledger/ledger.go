@@ -25,8 +25,8 @@ const (
 // errStuck: whatever the step waited for did not come within callTimeout.
 var errStuck = errors.New("no answer")
 
-// Config is what a Ledger is made of. All but Witnesses and Retention are required,
-// and Record where there is a Retention.
+// Config is what a Ledger is made of. All but Predecessor, Witnesses and Retention are
+// required, and Record where there is a Retention.
 type Config struct {
 	Store  Store
 	Signer Signer
@@ -41,6 +41,10 @@ type Config struct {
 	Clock func() time.Time
 	Log   *slog.Logger
 	Meter metric.Meter
+	// Predecessor knows the keys of the log that a restored database is the beginning
+	// of; nil: there is none. A checkpoint of it says what need not be verified anew,
+	// and is shown to nobody.
+	Predecessor Keys
 	// Witnesses cosign each checkpoint before it is published; nil: there are none.
 	Witnesses Witnesses
 	// Retention is how long bodies are kept; 0: for good.

@@ -40,6 +40,9 @@ func (l *Ledger) check(ctx context.Context, head Head) error {
 	if head.Size < l.known.N {
 		return l.halt(ctx, rolledBack(l.known.N, head.Size))
 	}
+	if head.First < 0 || head.First > head.Size {
+		return l.halt(ctx, &HaltedError{"the head of the audit log was edited: more is said to be dropped than there is"})
+	}
 	next, err := loadEdge(ctx, l.cfg.Store, head.Size)
 	if err != nil {
 		return l.judge(ctx, err, head.Size, "its head says")
@@ -79,6 +82,11 @@ func (l *Ledger) checkCheckpoint(ctx context.Context, head Head, tree tlog.Tree)
 		return nil, audit.Checkpoint{}, l.halt(ctx, rolledBack(shown.checkpoint.Size, 0))
 	}
 	c, err := l.open(ctx, head.Checkpoint)
+	restored := false
+	if _, is := errors.AsType[*badCheckpointError](err); is && l.cfg.Predecessor != nil && shown.signed == nil {
+		restored = true // or it is nobody's
+		c, err = openWith(ctx, head.Checkpoint, l.cfg.Predecessor.FreshKeys)
+	}
 	bad, is := errors.AsType[*badCheckpointError](err)
 	switch {
 	case is:
@@ -93,6 +101,10 @@ func (l *Ledger) checkCheckpoint(ctx context.Context, head Head, tree tlog.Tree)
 	if err := begins(ctx, l.cfg.Store, tree, tlog.Tree{N: c.Size, Hash: c.Root}); err != nil {
 		return nil, c, l.judge(ctx, err, c.Size, "its checkpoint was signed for")
 	}
+	l.vouched = max(l.vouched, c.Size)
+	if restored {
+		return nil, audit.Checkpoint{}, nil
+	}
 	return head.Checkpoint, c, nil
 }
 
@@ -106,22 +118,22 @@ func (e *badCheckpointError) Error() string { return e.err.Error() }
 // it the keys are read anew: a key may have taken over at once, as after a break-in,
 // and another replica have signed with it alone.
 func (l *Ledger) open(ctx context.Context, signed []byte) (audit.Checkpoint, error) {
-	c, err := l.openWith(ctx, signed, l.cfg.Signer.Keys)
+	c, err := openWith(ctx, signed, l.cfg.Signer.Keys)
 	if bad, is := errors.AsType[*badCheckpointError](err); is && errors.Is(bad.err, audit.ErrUnsigned) {
-		return l.openWith(ctx, signed, l.cfg.Signer.FreshKeys)
+		c, err = openWith(ctx, signed, l.cfg.Signer.FreshKeys)
+	}
+	if err == nil && c.Origin != l.cfg.Origin {
+		return audit.Checkpoint{}, &badCheckpointError{audit.ErrOrigin}
 	}
 	return c, err
 }
 
-func (l *Ledger) openWith(ctx context.Context, signed []byte, read func(context.Context) ([]note.Verifier, error)) (audit.Checkpoint, error) {
+func openWith(ctx context.Context, signed []byte, read func(context.Context) ([]note.Verifier, error)) (audit.Checkpoint, error) {
 	keys, err := read(ctx)
 	if err != nil {
 		return audit.Checkpoint{}, fmt.Errorf("read the keys of the log: %w", err)
 	}
 	c, err := audit.OpenCheckpoint(signed, keys...)
-	if err == nil && c.Origin != l.cfg.Origin {
-		err = audit.ErrOrigin
-	}
 	if err != nil {
 		return audit.Checkpoint{}, &badCheckpointError{err}
 	}
