@@ -72,7 +72,9 @@ type Ledger struct {
 	// asked is when the witnesses were last asked what they saw; answered: all said.
 	asked    time.Time
 	answered bool
-	own      own
+	// uncosigned: a checkpoint could not be published since.
+	uncosigned bool
+	own        own
 
 	lease      lease
 	signing    *signing // under way; nil: none

@@ -48,7 +48,7 @@ func (l *Ledger) publish(ctx context.Context, more bool) (done bool, err error) 
 	if s, ended := l.await(ctx, more); ended {
 		l.signing = nil
 		if s.err != nil {
-			l.answered = false // a witness may have seen another log since it was asked
+			l.uncosigned = true // a witness may have seen another log since it was asked
 			return false, s.err
 		}
 		return s.c.Size == l.known.N, l.put(ctx, s)

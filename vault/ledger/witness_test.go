@@ -140,7 +140,7 @@ func TestWitnessRemembers(t *testing.T) {
 				t.Error("no alarm")
 			}
 			w.down = nil
-			s.clock.Advance(time.Minute)
+			s.clock.Advance(10 * time.Minute)
 			err := next.Step(t.Context())
 			if halted, is := errors.AsType[*ledger.HaltedError](err); !is || !strings.Contains(halted.Reason, c.words) {
 				t.Errorf("step: %v", err)

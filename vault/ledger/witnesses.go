@@ -22,19 +22,26 @@ type Witnesses interface {
 
 const (
 	askTimeout = 5 * time.Second
-	askEvery   = time.Minute
+	// askEvery is how soon witnesses are asked again of whom some did not answer: a step
+	// waits for that, and one that is gone for good must not cost more than a step now
+	// and then. Where nothing is published for want of them it costs nothing.
+	askEvery           = 10 * time.Minute
+	askEveryUncosigned = time.Minute
 	// askAgainTimeout is shorter than leaseTimeout: who asks again may lead.
 	askAgainTimeout = 2 * time.Second
 )
 
 // askWitnesses returns what the witnesses saw. They are asked when the replica
-// starts, and where a checkpoint was not cosigned; then once a minute until all have
-// answered.
+// starts, and where a checkpoint was not cosigned, until all have answered.
 func (l *Ledger) askWitnesses(ctx context.Context) [][]byte {
-	now := l.cfg.Clock()
-	if l.cfg.Witnesses == nil || l.answered || !l.asked.IsZero() && now.Sub(l.asked) < askEvery {
+	now, every := l.cfg.Clock(), askEvery
+	if l.uncosigned {
+		every = askEveryUncosigned
+	}
+	if l.cfg.Witnesses == nil || l.answered && !l.uncosigned || !l.asked.IsZero() && now.Sub(l.asked) < every {
 		return nil
 	}
+	l.uncosigned = false
 	timeout := askTimeout
 	if !l.asked.IsZero() {
 		timeout = askAgainTimeout
