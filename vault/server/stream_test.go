@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -253,10 +254,11 @@ func TestRevokedCertificateEndsItsStream(t *testing.T) {
 	}
 }
 
-// makeEntry has the server write an entry.
+// makeEntry has the server write an entry: of a policy that says the same in another
+// file, since the one in force is put in force silently.
 func (s *site) makeEntry(t *testing.T) {
 	t.Helper()
-	policy, err := access.Parse("demo.cedar", access.DemoPolicy())
+	policy, err := access.Parse("demo.cedar", append(access.DemoPolicy(), "\n// "+rand.Text()...))
 	if err != nil {
 		t.Fatal(err)
 	}
