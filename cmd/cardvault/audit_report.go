@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,7 +46,7 @@ verify does.`,
 				}
 				report.Source, report.Made = log.name, now
 				if page != "" {
-					if err := writeReportPage(page, report); err != nil {
+					if err := writeWhole("--html", page, report.WriteHTML); err != nil {
 						return err
 					}
 				}
@@ -126,29 +124,4 @@ func countTenant(ctx context.Context, s *session, period review.Period, report *
 			return nil
 		}
 	}
-}
-
-// writeReportPage puts the whole page in place, or leaves what was there.
-func writeReportPage(path string, report *review.Report) (err error) {
-	const next = "give a file in a folder that can be written to with --html"
-	f, err := os.CreateTemp(filepath.Dir(path), ".report-*.html")
-	if err != nil {
-		return failed(next, "--html: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := report.WriteHTML(f); err != nil {
-		_ = f.Close()
-		return failed(next, "--html: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return failed(next, "--html: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return failed(next, "--html: %w", err)
-	}
-	return nil
 }

@@ -60,6 +60,10 @@ func (s *session) binRanges() cardvaultv1.BinRangeServiceClient {
 	return cardvaultv1.NewBinRangeServiceClient(s.conn)
 }
 
+func (s *session) keys() cardvaultv1.KeyServiceClient {
+	return cardvaultv1.NewKeyServiceClient(s.conn)
+}
+
 func (s *session) audit() cardvaultv1.AuditServiceClient {
 	return cardvaultv1.NewAuditServiceClient(s.conn)
 }

@@ -44,7 +44,7 @@ const (
 
 // demoNames are the demo principals.
 func demoNames() []string {
-	return []string{"issuer", "payments", "support", "security", "auditor", demoStaff + "auditor"}
+	return []string{"issuer", "payments", "support", "security", "auditor", demoStaff + "auditor", demoStaff + "security"}
 }
 
 // devFolder is the state of a `cardvault dev`, held by this process alone.

@@ -55,6 +55,7 @@ func (s *story) invite() {
 	cli("auditor", "audit list --since 1h")
 	cli("auditor", "audit prove %s", place(s.settled))
 	cli("staff-auditor", "audit export --dir audit-log")
+	cli("staff-security", "key list --rows")
 	s.line("  %s audit verify audit-log --key @%s", program(), quote(s.folder.path(devVerifier)))
 	s.line("")
 	s.line("Any other gRPC client, such as grpcurl from the repository's root:")

@@ -64,7 +64,7 @@ func commandTree() *cobra.Command {
 	}
 	root.AddCommand(
 		devCommand(), serveCommand(), migrateCommand(),
-		binCommand(), cardCommand(), tokenCommand(), detokenizeCommand(), auditCommand(), policyCommand(),
+		binCommand(), cardCommand(), tokenCommand(), detokenizeCommand(), keyCommand(), auditCommand(), policyCommand(),
 		exitCodesTopic(),
 	)
 	for _, group := range root.Commands() {

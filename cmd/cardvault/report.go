@@ -110,6 +110,9 @@ var nextSteps = map[string]string{
 	"TREE_SIZE":       "compare with cardvault audit checkpoint",
 	"LOG_RANGE":       "start from 0, and end no earlier than the start",
 
+	"KEY_ROWS_TIME": "leave --rows out",
+	"KEY_ROWS_BUSY": "try again when the other list is there, or leave --rows out",
+
 	"AUDIT_LOG_BROKEN": "the operators find in the server's log what was rolled back or forked; keep the database as evidence",
 	"SERVER_STOPPING":  "try again: another server takes over",
 
