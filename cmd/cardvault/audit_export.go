@@ -188,54 +188,17 @@ func (e *exporting) read(ctx context.Context) error {
 
 // receive reads one stream.
 func (e *exporting) receive(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	// --timeout is for each answer: the stream lasts as long as the log is. One that is
-	// followed may have nothing to say for long.
-	late := time.AfterFunc(e.session.timeout, func() { cancel(context.DeadlineExceeded) })
-	defer late.Stop()
-	stream, err := e.session.audit().ReadLog(ctx, &cardvaultv1.ReadLogRequest{StartIndex: e.Size(), Follow: e.follow})
-	if err != nil {
-		return err
+	patience := e.session.timeout
+	if e.follow {
+		patience = 0
 	}
-	for {
-		if late.Reset(e.session.timeout); e.follow {
-			late.Stop()
-		}
-		answer, err := stream.Recv()
-		late.Stop()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-			return status.Error(codes.DeadlineExceeded, "the server sent nothing for too long")
-		case err != nil:
-			return err
-		}
-		if err := e.Append(exportBatch(answer)); err != nil {
+	return readLog(ctx, e.session.audit(), e.Size(), e.follow, patience, func(batch audit.Batch) error {
+		if err := e.Append(batch); err != nil {
 			return err
 		}
 		e.bar.at(e.Size())
-	}
-}
-
-// exportBatch reads what the server sent. What is not a hash is none, which Append
-// refuses.
-func exportBatch(answer *cardvaultv1.ReadLogResponse) audit.Batch {
-	batch := audit.Batch{Entries: make([]audit.LogEntry, 0, len(answer.GetEntries()))}
-	if len(answer.GetCheckpoint()) > 0 {
-		batch.Checkpoint = answer.GetCheckpoint()
-	}
-	for _, e := range answer.GetEntries() {
-		entry := audit.LogEntry{Index: e.GetIndex()}
-		if len(e.GetBody()) > 0 {
-			entry.Body = e.GetBody()
-		} else if len(e.GetLeafHash()) == len(entry.Leaf) {
-			entry.Leaf = audit.Hash(e.GetLeafHash())
-		}
-		batch.Entries = append(batch.Entries, entry)
-	}
-	return batch
+		return nil
+	})
 }
 
 // exportAnswer is what was exported, as JSON.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"iter"
 	"time"
 
@@ -26,25 +25,14 @@ const shipCallTimeout = 30 * time.Second
 // the connection or when it stops; the shipper opens another.
 func (l *shippedLog) Read(ctx context.Context, from int64) iter.Seq2[audit.Batch, error] {
 	return func(yield func(audit.Batch, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		stream, err := l.client.ReadLog(ctx, &cardvaultv1.ReadLogRequest{StartIndex: from, Follow: true})
-		if err != nil {
+		err := readLog(ctx, l.client, from, true, 0, func(batch audit.Batch) error {
+			if !yield(batch, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
 			yield(audit.Batch{}, err)
-			return
-		}
-		for {
-			answer, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if err != nil {
-				yield(audit.Batch{}, err)
-				return
-			}
-			if !yield(exportBatch(answer), nil) {
-				return
-			}
 		}
 	}
 }

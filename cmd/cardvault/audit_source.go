@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"iter"
 	"os"
 	"time"
@@ -93,9 +92,6 @@ func openReviewFolder(dir string) (reviewLog, error) {
 	}, nil
 }
 
-// errReviewEnough ends a stream whose reader has enough.
-var errReviewEnough = errors.New("enough")
-
 // readReviewLog streams the log from an index on. The server ends a stream with
 // the age of its connection, or when it stops: another is opened where the one
 // before brought something.
@@ -107,7 +103,7 @@ func (s *session) readReviewLog(ctx context.Context, first int64) iter.Seq2[audi
 			if status.Code(err) == codes.Unavailable && first > began {
 				continue
 			}
-			if err != nil && !errors.Is(err, errReviewEnough) {
+			if err != nil && !errors.Is(err, errEnough) {
 				yield(audit.LogEntry{}, err)
 			}
 			return
@@ -117,46 +113,18 @@ func (s *session) readReviewLog(ctx context.Context, first int64) iter.Seq2[audi
 
 // receiveReviewLog reads one stream, and moves next past what it yielded.
 func (s *session) receiveReviewLog(ctx context.Context, next *int64, yield func(audit.LogEntry, error) bool) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	// --timeout is for each answer: the stream lasts as long as the log is.
-	late := time.AfterFunc(s.timeout, func() { cancel(context.DeadlineExceeded) })
-	defer late.Stop()
-
-	stream, err := s.audit().ReadLog(ctx, &cardvaultv1.ReadLogRequest{StartIndex: *next})
-	if err != nil {
-		return err
-	}
-	for {
-		late.Reset(s.timeout)
-		answer, err := stream.Recv()
-		late.Stop()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-			return status.Error(codes.DeadlineExceeded, "the server sent nothing for too long")
-		case err != nil:
-			return err
-		}
-		for _, e := range answer.GetEntries() {
-			if e.GetIndex() != *next {
-				return failed("keep what it sent as evidence, and tell the operators", "the server sent entry %d of the log where %d was due", e.GetIndex(), *next)
+	return readLog(ctx, s.audit(), *next, false, s.timeout, func(batch audit.Batch) error {
+		for _, e := range batch.Entries {
+			if e.Index != *next {
+				return failed("keep what it sent as evidence, and tell the operators", "the server sent entry %d of the log where %d was due", e.Index, *next)
 			}
 			*next++
-			if !yield(reviewEntry(e), nil) {
-				return errReviewEnough
+			if !yield(e, nil) {
+				return errEnough
 			}
 		}
-	}
-}
-
-func reviewEntry(e *cardvaultv1.LogEntry) audit.LogEntry {
-	entry := audit.LogEntry{Index: e.GetIndex(), Body: e.GetBody()}
-	if len(entry.Body) == 0 {
-		entry.Body = nil // dropped
-	}
-	return entry
+		return nil
+	})
 }
 
 // parseReviewed reads a body that came from a source.
