@@ -53,7 +53,9 @@ func newSiteOn(t testing.TB, d database) *site {
 	s.transit.EnableTransit(t, "transit")
 	s.transit.CreateKey(t, "transit", "cardvault", map[string]any{"type": "aes256-gcm96", "derived": true})
 	s.transit.CreateKey(t, "transit", "cardvault-audit", map[string]any{"type": "ed25519"})
-	s.certify(t, "staff-auditor", devca.Template{URIs: []string{"spiffe://" + trustDomain + "/staff/auditor"}})
+	for _, name := range []string{"auditor", "security"} {
+		s.certify(t, "staff-"+name, devca.Template{URIs: []string{"spiffe://" + trustDomain + "/staff/" + name}})
+	}
 	s.write(t, "transit-auth", s.appRole(t, "cardvault"))
 	t.Cleanup(func() { s.search(t) })
 	return s

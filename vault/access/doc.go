@@ -20,8 +20,9 @@
 //	           ResumeBinRange: bin_range, the range's id;
 //	           other actions: nothing
 //
-// Staff reads the audit log and does nothing with cards, and ReadLog, which shows
-// every tenant's entries, is for staff alone: no policy can say otherwise.
+// Staff reads the audit log and the list of keys and does nothing with cards, and
+// ReadLog and ListKeys, which show what is every tenant's, are for staff alone: no
+// policy can say otherwise.
 //
 // Everything is denied unless a policy permits it: by a nil or zero Policy, to a
 // request without a tenant, a principal or something its action's context has, to
