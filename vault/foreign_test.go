@@ -65,9 +65,11 @@ func TestForeignEntryIsNotSealed(t *testing.T) {
 func TestChainGoesOnFromWhatWasWritten(t *testing.T) {
 	for name, edit := range map[string]func(t *testing.T, s *site, last audit.Record){
 		"deleted": func(t *testing.T, s *site, _ audit.Record) {
+			t.Helper()
 			s.edit(t, `DELETE FROM audit_entries WHERE number = (SELECT max(number) FROM audit_entries)`)
 		},
 		"replaced": func(t *testing.T, s *site, last audit.Record) {
+			t.Helper()
 			s.edit(t, `DELETE FROM audit_entries WHERE number = (SELECT max(number) FROM audit_entries)`)
 			e, err := last.Entry()
 			if err != nil {
