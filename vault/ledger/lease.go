@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,6 +37,10 @@ func (s *lease) saw(head Head, now time.Time) {
 	s.head = head
 }
 
+// errTerm: terms count from 1, so this one was written by hand. The lease may be had
+// in no other, so it is for an operator to see.
+var errTerm = errors.New("the term of the lease is none")
+
 // free reports whether the replica may take the lease: nobody has it, its holder
 // stands still, or it is the replica's own from a write that it does not know the
 // outcome of. Such a write may still be on its way; in a new term it is refused
@@ -66,6 +71,9 @@ func (l *Ledger) lead(ctx context.Context) (bool, error) {
 	// The last holder may have published since we looked. From here on it cannot.
 	if err := l.check(ctx, head); err != nil {
 		return false, err
+	}
+	if head.Term <= 0 {
+		return false, errTerm // the store would take it for nobody's, and refuse all
 	}
 	s.term, s.renewed = head.Term, s.since
 	return true, nil

@@ -27,8 +27,8 @@ type Store interface {
 	// RenewLease adds one to the beat.
 	RenewLease(ctx context.Context, term int64) error
 
-	// ListGrown returns up to limit chains whose tails go beyond what the log has of
-	// them.
+	// ListGrown returns up to limit chains whose tails are not where the log has them:
+	// beyond it, or, by nobody's doing who has a right to, before it.
 	ListGrown(ctx context.Context, limit int) ([]Grown, error)
 	// ChainRecords returns up to limit records of a chain, from number on.
 	ChainRecords(ctx context.Context, replica uuid.UUID, number int64, limit int) ([]audit.Record, error)
@@ -74,7 +74,7 @@ type Head struct {
 }
 
 // Grown is a chain with entries that are not in the log yet: those from Next to the
-// tail's Number.
+// tail's Number. Where the tail is before Next, somebody edited either.
 type Grown struct {
 	Tail audit.Tail
 	Next int64

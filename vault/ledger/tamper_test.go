@@ -436,3 +436,50 @@ func (s *site) forge(w *writer) {
 	s.edit("INSERT INTO log_chains (replica, next, head) VALUES (?1, ?2, ?3) ON CONFLICT (replica) DO UPDATE SET next = ?2",
 		w.id[:], from+3, hashes[len(hashes)-32:])
 }
+
+// TestChainThatIsHiddenIsReported moves where the log has a chain beyond its tail, so
+// that what the replica writes next seems to be in the log.
+func TestChainThatIsHiddenIsReported(t *testing.T) {
+	for name, edit := range map[string]string{
+		"place":    "UPDATE log_chains SET next = 9",
+		"old tail": "UPDATE audit_chains SET number = 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, known := range []bool{false, true} {
+				s := newSite(t)
+				w := s.writer()
+				l := s.ledger(nil)
+				w.write(3)
+				s.step(l)
+				s.edit(edit)
+				if !known {
+					l = s.ledger(nil)
+					s.step(l)
+					s.clock.Advance(3 * time.Second)
+				}
+				s.step(l)
+				if s.alarms("chain refused") != 1 {
+					t.Errorf("under a leader that knew it %v: %d alarms", known, s.alarms("chain refused"))
+				}
+			}
+		})
+	}
+}
+
+// TestTermOfNobodyIsReported: a store that refuses every write must not look like one
+// where another leads.
+func TestTermOfNobodyIsReported(t *testing.T) {
+	s := newSite(t)
+	w := s.writer()
+	l := s.ledger(nil)
+	w.write(3)
+	s.step(l)
+	s.edit("UPDATE log_head SET term = -9")
+	w.write(1)
+	for range 5 {
+		_ = l.Step(t.Context())
+	}
+	if s.alarms("audit log stalled") != 1 {
+		t.Errorf("%d alarms", s.alarms("audit log stalled"))
+	}
+}

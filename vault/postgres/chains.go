@@ -36,7 +36,7 @@ func (t *tx) SealChain(tail audit.Tail) {
 const selectGrown = `
 SELECT c.replica, c.number, c.head, c.seal, coalesce(c.kek_kind, ''), c.wrapped, coalesce(l.next, 0), l.head
 FROM audit_chains c LEFT JOIN log_chains l ON l.replica = c.replica
-WHERE c.number >= coalesce(l.next, 0) LIMIT $1`
+WHERE c.number + 1 <> coalesce(l.next, 0) LIMIT $1`
 
 func scanGrown(row pgx.CollectableRow) (ledger.Grown, error) {
 	var g ledger.Grown

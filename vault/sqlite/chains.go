@@ -42,7 +42,7 @@ func (s *Store) ListGrown(ctx context.Context, limit int) ([]ledger.Grown, error
 	return read(ctx, s, scanGrown, `
 		SELECT c.replica, c.number, c.head, c.seal, c.kek_kind, c.wrapped, coalesce(l.next, 0), l.head
 		FROM audit_chains c LEFT JOIN log_chains l ON l.replica = c.replica
-		WHERE c.number >= coalesce(l.next, 0) LIMIT ?`, limit)
+		WHERE c.number + 1 <> coalesce(l.next, 0) LIMIT ?`, limit)
 }
 
 // ChainRecords implements ledger.Store.

@@ -21,6 +21,7 @@ func chainCases() []contractCase {
 		{"move with the records or not at all", tailIsWhole},
 		{"may have a tail without a seal", tailWithoutSeal},
 		{"are grown until the log has them", grownUntilLogged},
+		{"are grown where the log is ahead of them", grownBehindTheLog},
 		{"are listed up to the limit", grownUpToTheLimit},
 		{"come back from any number on", chainRecords},
 	}
@@ -55,7 +56,7 @@ func (r *replica) seal(n int) []audit.Record {
 	return records
 }
 
-// grown returns all chains that are ahead of the log, in order of replica.
+// grown returns all chains that are not where the log has them, in order of replica.
 func grown(t testing.TB, store ledger.Store) []ledger.Grown {
 	t.Helper()
 	all := must(store.ListGrown(t.Context(), 1000))(t)
@@ -173,6 +174,18 @@ func grownUntilLogged(t *contract) {
 	same(t, "grown again", grown(t, t.open()), []ledger.Grown{
 		{Tail: sealed(two.id, two.chain), Next: 2, Prev: two.head(1)},
 	})
+}
+
+// grownBehindTheLog: no replica leaves a chain so. Unseen, whatever it writes up to
+// there would stay out of the log.
+func grownBehindTheLog(t *contract) {
+	r := newReplica(t, t.open())
+	s := newSequencer(t, t.open())
+	r.seal(4)
+	run := r.run(0, 4)
+	run.Count = 7
+	s.extend(run)
+	same(t, "grown", grown(t, t.open()), []ledger.Grown{{Tail: sealed(r.id, r.chain), Next: 7, Prev: r.head(3)}})
 }
 
 func grownUpToTheLimit(t *contract) {
