@@ -328,7 +328,7 @@ func (s *story) proveLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.asks("GetInclusionProof of entry %s, from the receipt of step %d", place(s.settled), s.step-4)
+	s.asks("GetInclusionProof of entry %s, from the receipt of step %d", place(s.settled), s.step-5)
 	client := &session{conn: conn, timeout: storyTimeout}
 	at := entryPlace{receipt: s.settled}
 	answer, err := client.awaitProof(ctx, at, func() {})
