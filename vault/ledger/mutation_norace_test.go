@@ -1,0 +1,6 @@
+//go:build !race
+
+package ledger_test
+
+// mutations is how many the tables see.
+const mutations = 10_000
