@@ -22,19 +22,21 @@ import (
 func readLog(ctx context.Context, client cardvaultv1.AuditServiceClient, from int64, follow bool, patience time.Duration, take func(audit.Batch) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	late := time.AfterFunc(patience, func() { cancel(context.DeadlineExceeded) })
+	late := time.AfterFunc(time.Hour, func() { cancel(context.DeadlineExceeded) })
 	defer late.Stop()
-	if patience == 0 {
+	wait := func() {
 		late.Stop()
+		if patience > 0 {
+			late.Reset(patience)
+		}
 	}
+	wait()
 	stream, err := client.ReadLog(ctx, &cardvaultv1.ReadLogRequest{StartIndex: from, Follow: follow})
 	if err != nil {
 		return err
 	}
 	for {
-		if patience > 0 {
-			late.Reset(patience)
-		}
+		wait()
 		answer, err := stream.Recv()
 		late.Stop()
 		switch {

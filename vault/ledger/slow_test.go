@@ -20,7 +20,7 @@ func TestSlowSealsLoseNoLease(t *testing.T) {
 	l := s.ledger(func(c *ledger.Config) {
 		c.Verify = func(ctx context.Context, tail audit.Tail) error {
 			s.clock.Advance(1500 * time.Millisecond)
-			s.step(other)
+			s.step(other) //nolint:contextcheck // steps of a test end with it
 			if down {
 				return keyring.ErrUnavailable
 			}
