@@ -99,6 +99,9 @@ func (d *dev) serve(ctx context.Context, s *service, folder *devFolder, api net.
 
 	story := &story{out: out, folder: folder, addr: api.Addr().String()}
 	err := story.tell(ctx)
+	if !d.once && ctx.Err() != nil {
+		err = nil // who stops it does not wait for its end
+	}
 	if !d.once && ctx.Err() == nil {
 		if err != nil { // as with a policy that was edited since
 			story.line("\n%s", asExit(err).line())
