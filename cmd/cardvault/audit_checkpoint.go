@@ -68,38 +68,58 @@ func (t *logTrust) registerKey(cmd *cobra.Command) {
 // keys returns the log's verifier keys; none where nothing names them. The folder of
 // a cardvault dev has the key of its log.
 func (t *logTrust) keys(c *connection) ([]note.Verifier, error) {
-	const next = "give the log's verifier key with --log-key, as text or as @FILE"
-	text := t.key
-	if path, ok := strings.CutPrefix(text, "@"); ok {
-		content, err := os.ReadFile(filepath.Clean(path))
-		if err != nil {
-			return nil, usage(next, "--log-key: %w", err)
-		}
-		text = string(content)
-	}
-	if t.key == "" && c != nil && c.as != "" {
-		text = remembered(c.dir, devVerifier)
+	_, keys, err := t.read(c)
+	return keys, err
+}
+
+// read is keys with the text that they are read from.
+func (t *logTrust) read(c *connection) (string, []note.Verifier, error) {
+	key := t.key
+	if key == "" && c != nil && c.as != "" {
+		key = remembered(c.dir, devVerifier)
 	}
 	switch {
-	case text == "" && t.key == "" && t.since != "":
-		return nil, usage(next, "--since: an older checkpoint says nothing without a key")
-	case text == "" && t.key == "":
-		return nil, nil
+	case key == "" && t.since != "":
+		return "", nil, usage(nextLogKey("--log-key"), "--since: an older checkpoint says nothing without a key")
+	case key == "":
+		return "", nil, nil
 	}
-	keys, err := audit.ParseKeys(text)
+	return readLogKeys("--log-key", key)
+}
+
+// readLogKeys reads a log's verifier keys from a flag: the text of them, or @FILE. It
+// returns the text, too.
+func readLogKeys(flag, value string) (string, []note.Verifier, error) {
+	if path, ok := strings.CutPrefix(value, "@"); ok {
+		content, err := os.ReadFile(filepath.Clean(path))
+		if err != nil {
+			return "", nil, usage(nextLogKey(flag), flag+": %w", err)
+		}
+		value = string(content)
+	}
+	keys, err := audit.ParseKeys(value)
 	if err != nil {
-		return nil, usage(next, "--log-key: %w", err)
+		return "", nil, usage(nextLogKey(flag), flag+": %w", err)
 	}
-	return keys, nil
+	return value, keys, nil
+}
+
+func nextLogKey(flag string) string {
+	return "give the log's verifier key with " + flag + ", as text or as @FILE"
 }
 
 // required is keys for a command that does nothing without.
 func (t *logTrust) required(c *connection) ([]note.Verifier, error) {
-	keys, err := t.keys(c)
-	if err == nil && keys == nil {
-		err = usage("give the log's verifier key with --log-key, as text or as @FILE", "no --log-key")
-	}
+	_, keys, err := t.readRequired(c)
 	return keys, err
+}
+
+func (t *logTrust) readRequired(c *connection) (string, []note.Verifier, error) {
+	text, keys, err := t.read(c)
+	if err == nil && keys == nil {
+		err = usage(nextLogKey("--log-key"), "no --log-key")
+	}
+	return text, keys, err
 }
 
 // verify checks a checkpoint's signature, and that the log has not been cut or

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -45,7 +44,7 @@ server's log is shorter than the folder, or another. Exporting is for staff.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = c.runLong(func(ctx context.Context, s *session, _ []string) error {
-		keys, err := exportKeys(trust, c)
+		keys, _, err := trust.readRequired(c)
 		if err != nil {
 			return err
 		}
@@ -65,25 +64,6 @@ server's log is shorter than the folder, or another. Exporting is for staff.`,
 	cmd.Flags().BoolVar(&follow, "follow", false, "go on with every new checkpoint until interrupted")
 	_ = cmd.MarkFlagRequired("dir")
 	return cmd
-}
-
-// exportKeys returns the log's keys as text.
-func exportKeys(trust logTrust, c *connection) (string, error) {
-	if _, err := trust.required(c); err != nil {
-		return "", err
-	}
-	path, isFile := strings.CutPrefix(trust.key, "@")
-	switch {
-	case trust.key == "":
-		return remembered(c.dir, devVerifier), nil
-	case !isFile:
-		return trust.key, nil
-	}
-	text, err := os.ReadFile(filepath.Clean(path))
-	if err != nil {
-		return "", usage("give the log's verifier key with --log-key, as text or as @FILE", "--log-key: %w", err)
-	}
-	return string(text), nil
 }
 
 // exporting is one run over a folder, which is locked meanwhile.

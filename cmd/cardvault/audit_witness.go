@@ -8,9 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/note"
 
-	"github.com/cardvault/cardvault/vault/audit"
 	"github.com/cardvault/cardvault/vault/server"
 	"github.com/cardvault/cardvault/vault/witness"
 )
@@ -112,19 +108,11 @@ func (f *witnessFlags) run(ctx context.Context, out printer, log *slog.Logger) (
 
 // readWitnessedLogs reads the keys of all logs.
 func readWitnessedLogs(flags []string) ([]note.Verifier, error) {
-	const next = "give the log's verifier key with --log, as text or as @FILE"
 	var all []note.Verifier
-	for _, text := range flags {
-		if path, ok := strings.CutPrefix(text, "@"); ok {
-			content, err := os.ReadFile(filepath.Clean(path))
-			if err != nil {
-				return nil, usage(next, "--log: %w", err)
-			}
-			text = string(content)
-		}
-		keys, err := audit.ParseKeys(text)
+	for _, flag := range flags {
+		_, keys, err := readLogKeys("--log", flag)
 		if err != nil {
-			return nil, usage(next, "--log: %w", err)
+			return nil, err
 		}
 		all = append(all, keys...)
 	}
