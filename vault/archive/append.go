@@ -85,7 +85,7 @@ func (a *Archive) add(e audit.LogEntry) error {
 }
 
 func (a *Archive) writeFull(t tlog.Tile, hashes []audit.Hash) error {
-	a.writer.put(audit.TilePath(t), tileData(hashes))
+	a.writer.put(audit.TilePath(t), audit.TileData(hashes))
 	if t.L == 0 {
 		a.writeBundle(t)
 		a.bundle, a.bodies = nil, 0
@@ -128,7 +128,7 @@ func (a *Archive) commit(next signedCheckpoint) error {
 			continue
 		}
 		t := tlog.Tile{H: audit.TileHeight, L: l, N: level.full, W: len(level.hashes)}
-		a.writer.put(audit.TilePath(t), tileData(level.hashes))
+		a.writer.put(audit.TilePath(t), audit.TileData(level.hashes))
 		if l == 0 {
 			a.writeBundle(t) // what it has is not changed when it grows
 		}

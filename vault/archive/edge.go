@@ -1,10 +1,6 @@
 package archive
 
 import (
-	"crypto/sha256"
-	"math/bits"
-	"slices"
-
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cardvault/cardvault/vault/audit"
@@ -51,7 +47,7 @@ func (e *edge) push(l int, h audit.Hash, full func(t tlog.Tile, hashes []audit.H
 	if err := full(t, level.hashes); err != nil {
 		return err
 	}
-	h = subtree(level.hashes)
+	h = audit.Subtree(level.hashes)
 	level.full, level.hashes = level.full+1, level.hashes[:0]
 	return e.push(l+1, h, full)
 }
@@ -63,27 +59,12 @@ func (e *edge) skip(h audit.Hash, full func(t tlog.Tile, hashes []audit.Hash) er
 }
 
 // root returns the tree's hash.
-//
-// RFC 6962 §2.1 splits a tree at the largest power of two below its size, again and
-// again: into perfect subtrees that get smaller to the right, joined from the right.
 func (e *edge) root() audit.Hash {
-	var perfect []audit.Hash
-	for _, level := range slices.Backward(e.levels) {
-		for hashes := level.hashes; len(hashes) > 0; {
-			n := 1 << (bits.Len(uint(len(hashes))) - 1)
-			perfect = append(perfect, subtree(hashes[:n]))
-			hashes = hashes[n:]
-		}
+	open := make([][]audit.Hash, len(e.levels))
+	for i, level := range e.levels {
+		open[i] = level.hashes
 	}
-	if len(perfect) == 0 {
-		return sha256.Sum256(nil) // MTH({}) = SHA-256()
-	}
-	last := len(perfect) - 1
-	root := perfect[last]
-	for _, h := range slices.Backward(perfect[:last]) {
-		root = join(h, root)
-	}
-	return root
+	return audit.Root(open)
 }
 
 // rootAt returns what the root was when the tree had no leaves to the right of
@@ -91,21 +72,4 @@ func (e *edge) root() audit.Hash {
 func (e *edge) rootAt(leaves []audit.Hash) audit.Hash {
 	shorter := edge{levels: append([]edgeLevel{{hashes: leaves}}, e.levels[min(1, len(e.levels)):]...)}
 	return shorter.root()
-}
-
-// subtree returns the hash of the perfect tree over a power of two of hashes.
-func subtree(hashes []audit.Hash) audit.Hash {
-	if len(hashes) == 1 {
-		return hashes[0]
-	}
-	half := len(hashes) / 2
-	return join(subtree(hashes[:half]), subtree(hashes[half:]))
-}
-
-// join returns the hash of a node over two others.
-func join(left, right audit.Hash) audit.Hash {
-	if left == (audit.Hash{}) || right == (audit.Hash{}) {
-		return audit.Hash{}
-	}
-	return tlog.NodeHash(left, right)
 }

@@ -53,7 +53,7 @@ func (v *verifier) read(n int64) piece {
 		p.readEntry(i, body)
 	}
 	if t.W == audit.TileWidth {
-		p.root = subtree(p.leaves)
+		p.root = audit.Subtree(p.leaves)
 	}
 	return p
 }
@@ -145,7 +145,7 @@ func (p *piece) vouched(v *verifier, t tlog.Tile, leaves []audit.Hash) bool {
 		return false
 	}
 	above, err := readTile(v.folder, tileAt(v.report.Size, 1, shift(t.N, 1)))
-	return err == nil && above[t.N%audit.TileWidth] == subtree(leaves)
+	return err == nil && above[t.N%audit.TileWidth] == audit.Subtree(leaves)
 }
 
 // readEntry checks an entry by itself.

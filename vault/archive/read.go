@@ -54,18 +54,5 @@ func readTile(folder fs.FS, t tlog.Tile) ([]audit.Hash, error) {
 	if err != nil {
 		return nil, err
 	}
-	hashes := make([]audit.Hash, t.W)
-	for i := range hashes {
-		copy(hashes[i][:], data[i*tlog.HashSize:])
-	}
-	return hashes, nil
-}
-
-// tileData returns the content of a tile.
-func tileData(hashes []audit.Hash) []byte {
-	data := make([]byte, 0, len(hashes)*tlog.HashSize)
-	for _, h := range hashes {
-		data = append(data, h[:]...)
-	}
-	return data
+	return audit.TileHashes(data), nil
 }

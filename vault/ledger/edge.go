@@ -34,48 +34,13 @@ func newEdge(size int64, tiles []tlog.Tile, hashes [][]byte) edge {
 		for len(e.open) <= tile.L {
 			e.open = append(e.open, nil)
 		}
-		for chunk := range slices.Chunk(hashes[i], tlog.HashSize) {
-			e.open[tile.L] = append(e.open[tile.L], audit.Hash(chunk))
-		}
+		e.open[tile.L] = audit.TileHashes(hashes[i])
 	}
 	return e
 }
 
-// root returns the Merkle tree hash (RFC 6962 §2.1): the perfect subtrees of the
-// tree, folded from the right.
-func (e edge) root() audit.Hash {
-	if e.size == 0 {
-		empty, _ := tlog.TreeHash(0, nil) // reads nothing
-		return empty
-	}
-	var root audit.Hash
-	found := false
-	for _, hashes := range e.open {
-		for len(hashes) > 0 {
-			left := len(hashes) & (len(hashes) - 1)
-			root, found = joined(perfect(hashes[left:]), root, found), true
-			hashes = hashes[:left]
-		}
-	}
-	return root
-}
-
-func joined(left, right audit.Hash, found bool) audit.Hash {
-	if !found {
-		return left
-	}
-	return tlog.NodeHash(left, right)
-}
-
-// perfect returns the hash of a perfect tree over hashes; their number is a power
-// of two.
-func perfect(hashes []audit.Hash) audit.Hash {
-	if len(hashes) == 1 {
-		return hashes[0]
-	}
-	half := len(hashes) / 2
-	return tlog.NodeHash(perfect(hashes[:half]), perfect(hashes[half:]))
-}
+// root returns the Merkle tree hash.
+func (e edge) root() audit.Hash { return audit.Root(e.open) }
 
 // extend returns the edge behind more leaves, and the tiles that they change,
 // whole.
@@ -90,23 +55,15 @@ func (e edge) extend(leaves []audit.Hash) (edge, []Tile) {
 		index := e.size >> (audit.TileHeight * (level + 1))
 		var full []audit.Hash
 		for ; len(hashes) >= audit.TileWidth; index++ {
-			tiles = append(tiles, newTile(level, index, hashes[:audit.TileWidth]))
-			full = append(full, perfect(hashes[:audit.TileWidth]))
+			tiles = append(tiles, Tile{Level: level, Index: index, Hashes: audit.TileData(hashes[:audit.TileWidth])})
+			full = append(full, audit.Subtree(hashes[:audit.TileWidth]))
 			hashes = hashes[audit.TileWidth:]
 		}
 		if len(added) > 0 && len(hashes) > 0 {
-			tiles = append(tiles, newTile(level, index, hashes))
+			tiles = append(tiles, Tile{Level: level, Index: index, Hashes: audit.TileData(hashes)})
 		}
 		next.open = append(next.open, slices.Clone(hashes))
 		added = full
 	}
 	return next, tiles
-}
-
-func newTile(level int, index int64, hashes []audit.Hash) Tile {
-	tile := Tile{Level: level, Index: index, Hashes: make([]byte, 0, len(hashes)*tlog.HashSize)}
-	for _, h := range hashes {
-		tile.Hashes = append(tile.Hashes, h[:]...)
-	}
-	return tile
 }

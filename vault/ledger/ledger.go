@@ -76,15 +76,14 @@ type Ledger struct {
 	uncosigned bool
 	own        own
 
-	lease      lease
-	signing    *signing // under way; nil: none
-	chains     map[uuid.UUID]*chain
-	pruned     time.Time
-	promised   promise
-	stalled    streak
-	unsigned   streak
-	unpruned   streak
-	unanswered streak
+	lease    lease
+	signing  *signing // under way; nil: none
+	chains   map[uuid.UUID]*chain
+	pruned   time.Time
+	promised promise
+	stalled  streak
+	unsigned streak
+	unpruned streak
 	// watchdog ends a step that makes no progress.
 	watchdog *time.Timer
 }
@@ -116,9 +115,8 @@ func New(cfg Config) (*Ledger, error) {
 	l := &Ledger{
 		cfg: cfg, metrics: m, view: newView(), turn: make(chan struct{}, 1), chains: map[uuid.UUID]*chain{},
 		stalled: streak{what: alarmStalled}, unsigned: streak{what: alarmPublish},
-		unpruned: streak{what: alarmRetention}, unanswered: streak{what: alarmWitness},
+		unpruned: streak{what: alarmRetention},
 	}
-	l.knownEdge = edge{}
 	l.known.Hash = l.knownEdge.root()
 	return l, nil
 }
